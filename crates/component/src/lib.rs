@@ -1,0 +1,17 @@
+//! What a package is: digests, ids, paths, manifests, and the closure that gives a package its id.
+//!
+//! Invariant: this crate performs no I/O and reads no clock.
+
+mod digest;
+mod entry;
+mod id;
+mod link;
+mod manifest;
+mod path;
+
+pub use digest::{Digest, DigestError, Hasher};
+pub use entry::{Entry, Node, Owner};
+pub use id::{ComponentId, IdError, PackageId, StoreName};
+pub use link::{LinkError, Linked, Unlinked, link};
+pub use manifest::{FORMAT, Kind, Manifest, ManifestError, Source};
+pub use path::{PathError, TreePath};
