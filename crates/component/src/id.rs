@@ -38,6 +38,11 @@ macro_rules! id {
                 Self(bytes)
             }
 
+            /// An id that was stored as bytes.
+            pub const fn from_bytes(bytes: [u8; 20]) -> Self {
+                Self(bytes)
+            }
+
             /// The 20 raw bytes.
             pub const fn as_bytes(&self) -> &[u8; 20] {
                 &self.0
@@ -89,6 +94,11 @@ id! {
 id! {
     /// Names a package: the digest of its component and of what its slots are bound to, so of its whole closure.
     PackageId
+}
+
+id! {
+    /// Names a composed tree: the digest of its listing.
+    TreeId
 }
 
 /// The name of a directory in the store: `<id>-<name>`.

@@ -11,7 +11,7 @@ mod path;
 
 pub use digest::{Digest, DigestError, Hasher};
 pub use entry::{Entry, Node, Owner};
-pub use id::{ComponentId, IdError, PackageId, StoreName};
+pub use id::{ComponentId, IdError, PackageId, StoreName, TreeId};
 pub use link::{LinkError, Linked, Unlinked, link};
 pub use manifest::{FORMAT, Kind, Manifest, ManifestError, Source};
 pub use path::{PathError, TreePath};

@@ -1,0 +1,142 @@
+//! Removing what nothing reaches, and saying why the rest stays.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
+
+use aleph_component::{ComponentId, Linked, PackageId, StoreName, TreeId};
+
+use crate::{Store, StoreError, WriteLock, db, error::Context};
+
+/// Something outside the store that keeps things in it alive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Root {
+    /// What it is, in words: `generation 3 of view user-alice`.
+    pub label: String,
+    /// Packages that it needs; what they are bound to follows.
+    pub packages: Vec<PackageId>,
+    /// Components that it needs beyond those of its packages.
+    pub components: Vec<ComponentId>,
+    /// Composed trees that it needs.
+    pub trees: Vec<TreeId>,
+}
+
+/// What one root keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The root's label.
+    pub label: String,
+    /// How many packages it reaches.
+    pub packages: usize,
+    /// The length of their components, in bytes; shared ones count for every root.
+    pub bytes: u64,
+}
+
+/// What a collection removed, or would remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// `name version` of each component removed.
+    pub components: Vec<String>,
+    /// How many packages were removed.
+    pub packages: usize,
+    /// How many composed trees were removed.
+    pub trees: usize,
+    /// Bytes given back. In a dry run, the length of the removed components' files, an upper bound.
+    pub bytes: u64,
+    /// What each root keeps.
+    pub kept: Vec<Kept>,
+}
+
+impl Store {
+    /// Removes every package, component, tree and content that no root reaches. With `dry_run` only says what.
+    ///
+    /// # Errors
+    /// If something cannot be read or removed; what was removed by then stays removed.
+    pub fn gc(&self, lock: &mut WriteLock, roots: &[Root], dry_run: bool) -> Result<GcReport, StoreError> {
+        let packages = self.packages()?;
+        let rows: BTreeMap<ComponentId, _> = self.component_rows(None)?.into_iter().map(|row| (row.id, row)).collect();
+        let mut alive_packages = BTreeSet::new();
+        let mut alive_components = BTreeSet::new();
+        let mut report = GcReport::default();
+        for root in roots {
+            let reached = closure(&packages, &root.packages);
+            let components: BTreeSet<ComponentId> = reached
+                .iter()
+                .filter_map(|id| packages.get(id))
+                .map(|package| package.component)
+                .chain(root.components.iter().copied())
+                .collect();
+            let bytes = components.iter().filter_map(|id| rows.get(id)).map(|row| row.size).sum();
+            report.kept.push(Kept { label: root.label.clone(), packages: reached.len(), bytes });
+            alive_packages.extend(reached);
+            alive_components.extend(components);
+        }
+        let alive_trees: BTreeSet<TreeId> = roots.iter().flat_map(|root| root.trees.iter().copied()).collect();
+        let dead_packages: Vec<&Linked> = packages.values().filter(|p| !alive_packages.contains(&p.id)).collect();
+        let dead_components: Vec<_> = rows.values().filter(|row| !alive_components.contains(&row.id)).collect();
+        let dead_trees = self.dead_trees(&alive_trees)?;
+
+        report.components = dead_components.iter().map(|row| format!("{} {}", row.name, row.version)).collect();
+        report.packages = dead_packages.len();
+        report.trees = dead_trees.len();
+        report.bytes = dead_components.iter().map(|row| row.size).sum();
+        if dry_run {
+            return Ok(report);
+        }
+        let name_of = |component: &ComponentId| rows.get(component).map_or("", |row| row.name.as_str());
+        let doomed = dead_packages
+            .iter()
+            .map(|package| self.layout().entry(&StoreName::new(package.id, name_of(&package.component))))
+            .chain(dead_components.iter().map(|row| self.layout().entry(&StoreName::new(row.id, &row.name))))
+            .chain(dead_trees);
+        let doomed: Vec<PathBuf> = doomed.collect();
+        self.db.write(|db| {
+            dead_packages.iter().try_for_each(|package| db::delete_package(db, package.id.as_bytes()))?;
+            dead_components.iter().try_for_each(|row| db::delete_component(db, row.id.as_bytes()))
+        })?;
+        self.discard(lock, &doomed)?;
+        report.bytes = self.drop_unused_contents(lock)?;
+        Ok(report)
+    }
+
+    fn dead_trees(&self, alive: &BTreeSet<TreeId>) -> Result<Vec<PathBuf>, StoreError> {
+        let root = self.layout().trees();
+        let mut dead = Vec::new();
+        for entry in fs::read_dir(&root).context("read", &root)? {
+            let entry = entry.context("read", &root)?;
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<TreeId>().ok());
+            if id.is_none_or(|id| !alive.contains(&id)) {
+                dead.push(entry.path());
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Takes each directory out of sight with one rename, then removes it.
+    pub(crate) fn discard(&self, lock: &WriteLock, doomed: &[PathBuf]) -> Result<(), StoreError> {
+        let staging = self.stage(lock)?;
+        for path in doomed {
+            let aside = staging.fresh();
+            match fs::rename(path, &aside) {
+                Ok(()) => crate::remove_tree(&aside)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Err::<(), _>(error).context("remove", path).unwrap_err().into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything that `from` reaches through bindings, itself included.
+fn closure(packages: &BTreeMap<PackageId, Linked>, from: &[PackageId]) -> BTreeSet<PackageId> {
+    let mut reached = BTreeSet::new();
+    let mut todo: Vec<PackageId> = from.to_vec();
+    while let Some(id) = todo.pop() {
+        if reached.insert(id) {
+            todo.extend(packages.get(&id).into_iter().flat_map(|package| package.bindings.values()));
+        }
+    }
+    reached
+}

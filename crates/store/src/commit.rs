@@ -1,0 +1,130 @@
+//! From staged to stored: sync, rename, record.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use aleph_component::{ComponentId, Linked, PackageId, StoreName};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::{
+    Staged, Store, StoreError, WriteLock,
+    db::{insert_component, insert_origin, insert_package},
+    error::Context,
+    fs::{sync_file_system, sync_parent},
+    layout::{COMPONENT_LINK, LINKS},
+    stage::seal,
+};
+
+/// A package to be made from a component that is in the store.
+#[derive(Clone, Debug)]
+pub struct PackageSpec {
+    /// Its name, for the directory.
+    pub name: String,
+    /// Its id, component and bindings.
+    pub linked: Linked,
+}
+
+impl Store {
+    /// Moves finished components into the store and records them. Those that are there already are left as they are.
+    /// Returns their ids in order.
+    ///
+    /// # Errors
+    /// If a sync, a rename or the database fails; what was moved by then stays, and is recorded by the next writer.
+    pub fn commit(&self, lock: &mut WriteLock, staged: Vec<Staged>) -> Result<Vec<ComponentId>, StoreError> {
+        if staged.is_empty() {
+            return Ok(Vec::new());
+        }
+        let moves = staged.iter().map(|component| {
+            let name = StoreName::new(component.id, &component.manifest.name);
+            (component.directory.clone(), self.layout().entry(&name))
+        });
+        self.move_in(lock, moves.collect())?;
+        self.recorded(lock, |db| {
+            for component in &staged {
+                insert_component(db, component.id.as_bytes(), &component.manifest)?;
+                if let Some(origin) = &component.origin {
+                    insert_origin(db, component.id.as_bytes(), origin)?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(staged.into_iter().map(|component| component.id).collect())
+    }
+
+    /// Makes the packages of `specs` that the store does not have. Every package that one of them is bound to must be
+    /// in `specs` or in the store.
+    ///
+    /// # Errors
+    /// If a link, a sync, a rename or the database fails.
+    pub fn add_packages(&self, lock: &mut WriteLock, specs: &[PackageSpec]) -> Result<(), StoreError> {
+        let known = self.packages()?;
+        let missing: Vec<&PackageSpec> = specs.iter().filter(|spec| !known.contains_key(&spec.linked.id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names: BTreeMap<PackageId, &str> = specs.iter().map(|spec| (spec.linked.id, spec.name.as_str())).collect();
+        let staging = self.stage(lock)?;
+        let mut moves = Vec::with_capacity(missing.len());
+        for spec in &missing {
+            let directory = staging.fresh();
+            let name_of = |id: &PackageId| match names.get(id) {
+                Some(name) => Ok((*name).to_owned()),
+                None => self.package_name(id),
+            };
+            write_package(&directory, spec, self.component_row(&spec.linked.component)?.name.as_str(), name_of)?;
+            moves.push((directory, self.layout().entry(&StoreName::new(spec.linked.id, &spec.name))));
+        }
+        self.move_in(lock, moves)?;
+        self.recorded(lock, |db| missing.iter().try_for_each(|spec| insert_package(db, &spec.linked)))
+    }
+
+    /// Syncs and renames; a target that exists wins.
+    fn move_in(&self, lock: &mut WriteLock, moves: Vec<(PathBuf, PathBuf)>) -> Result<(), StoreError> {
+        sync_file_system(self.layout().root())?;
+        for (from, to) in &moves {
+            match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+                Ok(()) => {}
+                Err(error) if io::Error::from(error).kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    lock.abandon();
+                    return Err(Err::<(), _>(error).context("move into place", to).unwrap_err().into());
+                }
+            }
+        }
+        Ok(sync_parent(&self.layout().store().join("x"))?)
+    }
+
+    /// Records what was moved in; if that fails, the mark stays that makes the next writer look again.
+    fn recorded(
+        &self,
+        lock: &mut WriteLock,
+        write: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.db.write(write).inspect_err(|_| lock.abandon())
+    }
+}
+
+/// Writes a package's directory: a link to its component and one for each slot.
+fn write_package(
+    directory: &Path,
+    spec: &PackageSpec,
+    component_name: &str,
+    name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
+) -> Result<(), StoreError> {
+    let links = directory.join(LINKS);
+    fs::create_dir_all(&links).context("create", &links)?;
+    let link = |slot: &str, target: StoreName| {
+        let path = links.join(slot);
+        symlink(format!("../../{target}"), &path).context("create", path)
+    };
+    link(COMPONENT_LINK, StoreName::new(spec.linked.component, component_name))?;
+    for (slot, provider) in &spec.linked.bindings {
+        link(slot, StoreName::new(provider, &name_of(provider)?))?;
+    }
+    seal(&links)?;
+    seal(directory)
+}

@@ -1,0 +1,110 @@
+//! What can go wrong with a store.
+
+use std::{io, path::PathBuf};
+
+use aleph_component::{ComponentId, ManifestError, PathError};
+
+/// A file operation failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`", path.display())]
+pub struct FsError {
+    /// What was tried, as a verb: `create`, `read`.
+    pub action: &'static str,
+    /// To what.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+/// Why an operation on a store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system said no.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The database said no.
+    #[error("the database `{}` cannot be used", path.display())]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// There is no store at this path.
+    #[error("there is no store at `{}`", root.display())]
+    Missing {
+        /// The path.
+        root: PathBuf,
+    },
+    /// The store is of a kind that this version does not know.
+    #[error(transparent)]
+    Format(#[from] crate::FormatError),
+    /// A component that was asked for is not there.
+    #[error("component {id} is not in the store")]
+    NoComponent {
+        /// Its id.
+        id: ComponentId,
+    },
+    /// A manifest on disk does not read.
+    #[error("the manifest of `{}` is damaged", path.display())]
+    Manifest {
+        /// The component's directory.
+        path: PathBuf,
+        /// How.
+        source: ManifestError,
+    },
+    /// A tree under construction was given a bad name.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A tree under construction was given a name twice.
+    #[error("`{path}` occurs twice")]
+    Duplicate {
+        /// The name.
+        path: String,
+    },
+    /// A tree under construction was given a name below something that is not a directory.
+    #[error("`{path}` lies below `{parent}`, which is not a directory")]
+    NotADirectory {
+        /// The name.
+        path: String,
+        /// What it would have to be in.
+        parent: String,
+    },
+    /// A hard link points to something that is not a file of the same tree.
+    #[error("`{path}` is a hard link to `{target}`, which is no file of this tree")]
+    HardLink {
+        /// The link.
+        path: String,
+        /// What it names.
+        target: String,
+    },
+    /// A file's announced and real length differ.
+    #[error("`{path}` was announced with {announced} bytes and has {found}")]
+    Length {
+        /// The file.
+        path: String,
+        /// Bytes announced.
+        announced: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The reader that a file's bytes come from failed.
+    #[error("the bytes of `{path}` cannot be read")]
+    Input {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Adds the action and the path to an I/O result.
+pub(crate) trait Context<T> {
+    fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, FsError>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, FsError> {
+        self.map_err(|error| FsError { action, path: path.into(), source: error.into() })
+    }
+}

@@ -1,0 +1,84 @@
+//! The few file-system moves that everything here is made of.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use rustix::fs::{AtFlags, Timespec, Timestamps};
+
+use crate::error::{Context, FsError};
+
+/// The modification time of everything in the store: one second after the epoch, since some programs take 0 for unset.
+pub(crate) const EPOCH: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
+    last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
+};
+
+/// The content of `path`, or nothing if there is no such file.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context("read", path),
+    }
+}
+
+/// Replaces `path` by a file with `bytes`: written beside, synced, renamed.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().context("write", path)?;
+    sync_parent(path)
+}
+
+/// Makes the names in the parent directory of `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), FsError> {
+    let parent = path.parent().unwrap_or(path);
+    File::open(parent).and_then(|directory| directory.sync_all()).context("sync", parent)
+}
+
+/// Makes everything written to the file system of `path` durable.
+pub(crate) fn sync_file_system(path: &Path) -> Result<(), FsError> {
+    let file = File::open(path).context("open", path)?;
+    rustix::fs::syncfs(&file).context("sync", path)
+}
+
+/// Sets a directory's or symlink's times to [`EPOCH`].
+pub(crate) fn normalise_time(path: &Path) -> Result<(), FsError> {
+    rustix::fs::utimensat(rustix::fs::CWD, path, &EPOCH, AtFlags::SYMLINK_NOFOLLOW).context("set the time of", path)
+}
+
+/// Removes a file or a whole tree, also one whose directories are read-only.
+///
+/// # Errors
+/// If something in it cannot be removed. Nothing there is success.
+pub fn remove_tree(path: &Path) -> Result<(), FsError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).context("read", path),
+        Ok(metadata) if !metadata.is_dir() => return fs::remove_file(path).context("remove", path),
+        Ok(metadata) => {
+            if metadata.permissions().mode() & 0o700 != 0o700 {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o700)).context("open", path)?;
+            }
+        }
+    }
+    for entry in fs::read_dir(path).context("read", path)? {
+        let entry = entry.context("read", path)?;
+        let kind = entry.file_type().context("read", entry.path())?;
+        if kind.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path()).context("remove", entry.path())?;
+        }
+    }
+    fs::remove_dir(path).context("remove", path)
+}

@@ -1,0 +1,90 @@
+//! Where things are below a store's root.
+
+use std::path::{Path, PathBuf};
+
+use aleph_component::StoreName;
+
+/// The directory inside a component that holds what is known of it.
+pub(crate) const META: &str = ".aleph";
+/// The directory inside a package that holds its bindings.
+pub(crate) const LINKS: &str = ".link";
+/// The link inside [`LINKS`] that names the package's component; `@` occurs in no slot.
+pub(crate) const COMPONENT_LINK: &str = "@component";
+
+/// The paths of a store.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout below `root`.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The root itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file that names the format.
+    pub fn format(&self) -> PathBuf {
+        self.root.join("format.json")
+    }
+
+    /// The database.
+    pub fn db(&self) -> PathBuf {
+        self.root.join("db.sqlite")
+    }
+
+    /// The directory of components and packages.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// The directory of a component or package.
+    pub fn entry(&self, name: &StoreName) -> PathBuf {
+        self.root.join("store").join(name.as_str())
+    }
+
+    /// The pool of file contents.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// Trees that views run in.
+    pub fn trees(&self) -> PathBuf {
+        self.root.join("trees")
+    }
+
+    /// Views, kept by the room of that name.
+    pub fn views(&self) -> PathBuf {
+        self.root.join("views")
+    }
+
+    /// What sources have told.
+    pub fn sources(&self) -> PathBuf {
+        self.root.join("sources")
+    }
+
+    /// Logs of scripts.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    /// Work in progress; anything here whose owner is gone is rubbish.
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// The file that a writer locks.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Exists while a writer is at work, or was when it was killed.
+    pub(crate) fn dirty(&self) -> PathBuf {
+        self.root.join("dirty")
+    }
+}

@@ -1,0 +1,166 @@
+//! Composed trees: links into the pool, laid out as a listing says. Composing one costs links, not bytes.
+
+use std::{
+    fs::{self, File},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::PermissionsExt as _,
+    },
+    path::{Path, PathBuf},
+    thread,
+};
+
+use aleph_component::{Digest, Entry, Node, TreeId};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, RenameFlags, mknodat, openat, renameat_with, symlinkat},
+    io::Errno,
+};
+
+use crate::{
+    FsError, Store, StoreError, WriteLock,
+    error::Context,
+    fs::read_if_there,
+    objects::{Objects, Shared},
+};
+
+impl Store {
+    /// Makes the tree that `entries` (sorted by path, every directory before what is in it) describe, unless it is
+    /// there. An [`Node::Absent`] becomes a whiteout as overlayfs knows it. The contents must be in the pool.
+    ///
+    /// Nothing is synced here: whoever makes the tree reachable syncs first ([`Store::sync`]).
+    ///
+    /// # Errors
+    /// If something cannot be made, or the pool lacks a content.
+    pub fn write_tree(&self, lock: &WriteLock, entries: &[Entry]) -> Result<TreeId, StoreError> {
+        let listing = serde_json::to_vec(entries).expect("entries serialise");
+        let id = TreeId::from_digest(Digest::of(&listing));
+        let target = self.tree_directory(&id);
+        if target.exists() {
+            return Ok(id);
+        }
+        let staging = self.stage(lock)?;
+        let directory = staging.fresh();
+        let root = directory.join("root");
+        fs::create_dir_all(&root).context("create", &root)?;
+        let path = directory.join("tree.json");
+        fs::write(&path, listing).context("write", &path)?;
+        make_directories(&root, entries)?;
+        fill(self.objects(), &root, entries)?;
+        match renameat_with(CWD, &directory, CWD, &target, RenameFlags::NOREPLACE) {
+            Ok(()) | Err(Errno::EXIST) => Ok(id),
+            Err(error) => Err(Err::<(), _>(error).context("move into place", target).unwrap_err().into()),
+        }
+    }
+
+    /// Puts `bytes` into the pool, for a tree that will use them, and returns their digest.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn put_content(&self, lock: &WriteLock, bytes: &[u8], mode: u16) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if self.objects().path(&digest, mode).exists() {
+            return Ok(digest);
+        }
+        let staging = self.stage(lock)?;
+        let path = staging.fresh();
+        fs::write(&path, bytes).context("write", &path)?;
+        self.take_content(&path, (&digest, mode, bytes.len() as u64))?;
+        Ok(digest)
+    }
+
+    /// Moves the file at `path`, whose content and length the caller has just read, into the pool.
+    ///
+    /// # Errors
+    /// If its mode or time cannot be set, or it cannot be linked.
+    pub fn take_content(&self, path: &Path, content: (&Digest, u16, u64)) -> Result<(), FsError> {
+        let mode = fs::Permissions::from_mode(Node::stored_mode(content.1).into());
+        fs::set_permissions(path, mode).context("set the mode of", path)?;
+        crate::fs::normalise_time(path)?;
+        match self.objects().share(content, CWD, path)? {
+            Shared::New | Shared::Known => fs::remove_file(path).context("remove", path),
+        }
+    }
+
+    /// Makes everything written so far durable, before something points to it.
+    ///
+    /// # Errors
+    /// If the kernel reports that something could not be written.
+    pub fn sync(&self, _lock: &WriteLock) -> Result<(), StoreError> {
+        Ok(crate::fs::sync_file_system(self.layout().root())?)
+    }
+
+    /// The directory that a tree's names are in.
+    pub fn tree_root(&self, id: &TreeId) -> PathBuf {
+        self.tree_directory(id).join("root")
+    }
+
+    /// The entries of a tree.
+    ///
+    /// # Errors
+    /// If it is not there or its listing does not read.
+    pub fn tree_entries(&self, id: &TreeId) -> Result<Vec<Entry>, StoreError> {
+        let directory = self.tree_directory(id);
+        let path = directory.join("tree.json");
+        let bytes = read_if_there(&path)?.unwrap_or_default();
+        serde_json::from_slice(&bytes).map_err(|source| StoreError::Manifest { path: directory, source: source.into() })
+    }
+
+    pub(crate) fn tree_directory(&self, id: &TreeId) -> PathBuf {
+        self.layout().trees().join(id.to_string())
+    }
+}
+
+fn make_directories(root: &Path, entries: &[Entry]) -> Result<(), FsError> {
+    let top = File::open(root).context("open", root)?;
+    for entry in entries {
+        if let Node::Directory { mode } = entry.node {
+            let mode = Mode::from_raw_mode(u32::from(mode & 0o1777 | 0o700));
+            rustix::fs::mkdirat(&top, entry.path.as_str(), mode).context("create", root.join(&entry.path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes everything that is not a directory, on as many threads as there are processors.
+fn fill(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(entries.len() / 512 + 1);
+    let share = entries.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let workers: Vec<_> =
+            entries.chunks(share).map(|chunk| scope.spawn(move || fill_chunk(objects, root, chunk))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+    })
+}
+
+/// Neighbours in a sorted listing share their directory, so it is opened once for all of them.
+fn fill_chunk(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError> {
+    let top = File::open(root).context("open", root)?;
+    let mut current: Option<(&str, std::os::fd::OwnedFd)> = None;
+    for entry in entries {
+        if matches!(entry.node, Node::Directory { .. }) {
+            continue;
+        }
+        let Some(parent) = entry.path.parent() else {
+            make(objects, top.as_fd(), entry)?;
+            continue;
+        };
+        if current.as_ref().is_none_or(|(open, _)| *open != parent) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            current = Some((parent, openat(&top, parent, flags, Mode::empty()).context("open", root.join(parent))?));
+        }
+        let (_, directory) = current.as_ref().expect("it was just opened");
+        make(objects, directory.as_fd(), entry)?;
+    }
+    Ok(())
+}
+
+fn make(objects: &Objects, directory: BorrowedFd<'_>, entry: &Entry) -> Result<(), FsError> {
+    let name = entry.path.file_name();
+    match &entry.node {
+        Node::Directory { .. } => Ok(()),
+        Node::File { digest, mode, .. } => objects.link(digest, *mode, directory, name.as_ref()),
+        Node::Symlink { target } => symlinkat(&**target, directory, name).context("create", entry.path.as_str()),
+        Node::Absent => mknodat(directory, name, FileType::CharacterDevice, Mode::empty(), 0)
+            .context("create a whiteout at", entry.path.as_str()),
+    }
+}
