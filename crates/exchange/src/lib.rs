@@ -1,1 +1,3 @@
-//! exchange
+//! Formats of others: archives, packages and their relations.
+
+pub mod apt;

@@ -1,0 +1,4 @@
+//! Debian archives: sources, indices, relations and solving.
+
+pub mod index;
+pub mod relation;
