@@ -3,11 +3,14 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::{
+        fd::BorrowedFd,
+        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::Path,
 };
 
-use rustix::fs::{AtFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, Timespec, Timestamps};
 
 use crate::error::{Context, FsError};
 
@@ -54,6 +57,12 @@ pub(crate) fn sync_file_system(path: &Path) -> Result<(), FsError> {
 /// Sets a directory's or symlink's times to [`EPOCH`].
 pub(crate) fn normalise_time(path: &Path) -> Result<(), FsError> {
     rustix::fs::utimensat(rustix::fs::CWD, path, &EPOCH, AtFlags::SYMLINK_NOFOLLOW).context("set the time of", path)
+}
+
+/// Makes what overlayfs takes for a removed name. No privilege is needed for this one device number.
+pub(crate) fn whiteout(directory: BorrowedFd<'_>, name: &Path) -> Result<(), FsError> {
+    rustix::fs::mknodat(directory, name, FileType::CharacterDevice, Mode::empty(), 0)
+        .context("create a whiteout at", name)
 }
 
 /// Removes a file or a whole tree, also one whose directories are read-only.

@@ -165,6 +165,28 @@ impl TreeBuilder<'_> {
         Ok(digest)
     }
 
+    /// Adds a name whose content, if it has one, is in the pool already; a removal becomes a whiteout.
+    ///
+    /// # Errors
+    /// If the name is taken or lies outside a directory, or the pool lacks the content.
+    pub fn pooled(&mut self, entry: Entry) -> Result<(), StoreError> {
+        let Entry { path, owner, node } = entry;
+        match &node {
+            Node::Directory { mode } => return self.directory(path, *mode, owner),
+            Node::Symlink { target } => return self.symlink(path, target, owner),
+            Node::File { digest, mode, .. } => {
+                self.reserve(&path, false)?;
+                self.objects.link(digest, *mode, self.root.as_fd(), path.as_ref())?;
+            }
+            Node::Absent => {
+                self.reserve(&path, false)?;
+                crate::fs::whiteout(self.root.as_fd(), path.as_ref())?;
+            }
+        }
+        self.tree.insert(path, (owner, node));
+        Ok(())
+    }
+
     /// Adds one of the origin's control files.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::{
 
 use aleph_component::{Digest, Entry, Node, TreeId};
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, RenameFlags, mknodat, openat, renameat_with, symlinkat},
+    fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with, symlinkat},
     io::Errno,
 };
 
@@ -160,7 +160,6 @@ fn make(objects: &Objects, directory: BorrowedFd<'_>, entry: &Entry) -> Result<(
         Node::Directory { .. } => Ok(()),
         Node::File { digest, mode, .. } => objects.link(digest, *mode, directory, name.as_ref()),
         Node::Symlink { target } => symlinkat(&**target, directory, name).context("create", entry.path.as_str()),
-        Node::Absent => mknodat(directory, name, FileType::CharacterDevice, Mode::empty(), 0)
-            .context("create a whiteout at", entry.path.as_str()),
+        Node::Absent => crate::fs::whiteout(directory, name.as_ref()),
     }
 }

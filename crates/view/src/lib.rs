@@ -1,1 +1,28 @@
-//! view
+//! What users see: views, their generations, the trees that they run in.
+//!
+//! Invariant: this crate builds nothing and knows no foreign format; what a distribution's own tools want to find in a
+//! view is handed to it as entries and steps.
+
+mod capture;
+mod compose;
+mod diff;
+mod generation;
+mod launcher;
+mod layers;
+mod lockfile;
+mod names;
+mod project;
+mod run;
+mod switch;
+
+pub use capture::{CaptureError, Captured, Intended, merge as merge_captures, read_upper};
+pub use compose::{Composition, Conflict, Member, Settlement, compose};
+pub use diff::{Change, Difference, difference};
+pub use generation::{CaptureRef, FORMAT, Generation, Pinned, Request};
+pub use launcher::{Launcher, LauncherError, commands};
+pub use layers::{Layers, LayersPlan, plan_layers};
+pub use lockfile::{Lock, LockError};
+pub use names::{Kind, NameError, ViewName};
+pub use project::{Project, ProjectError};
+pub use run::RunLayers;
+pub use switch::{Draft, View, ViewError, ViewRecord, Views};

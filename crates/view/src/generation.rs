@@ -1,0 +1,102 @@
+//! One immutable state of a view, as it is written to disk.
+
+use std::collections::BTreeMap;
+
+use aleph_component::{ComponentId, Digest, PackageId, TreeId};
+use serde::{Deserialize, Serialize};
+
+use crate::Layers;
+
+/// The format that this version writes.
+pub const FORMAT: u32 = 1;
+
+/// What somebody asked for, as typed: `curl`, `openssl=3.0.17-1~deb12u2`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Request(pub String);
+
+impl Request {
+    /// The name without version or architecture.
+    pub fn name(&self) -> &str {
+        self.0.split([':', '=', '/']).next().unwrap_or_default()
+    }
+}
+
+/// A package of a generation, with all that is needed to have it again on another machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture.
+    pub architecture: String,
+    /// Its id.
+    pub id: PackageId,
+    /// Its component.
+    pub component: ComponentId,
+    /// The archive that the component came from.
+    pub archive: Digest,
+    /// The archive's length in bytes.
+    pub size: u64,
+    /// Where a source has the archive, relative to the source's address; the path of a local file.
+    pub file: String,
+    /// Whether somebody asked for it, rather than for something that needs it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requested: bool,
+    /// Slot to the key ([`Pinned::key`]) of the package that fills it.
+    pub slots: BTreeMap<String, String>,
+}
+
+impl Pinned {
+    /// What names it among the packages of one view: `name:architecture`.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.name, self.architecture)
+    }
+}
+
+/// One immutable state of a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// [`FORMAT`] when it was written.
+    pub format: u32,
+    /// Its number, from 1.
+    pub number: u32,
+    /// The generation that was current when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// When, in seconds since the epoch.
+    pub created: i64,
+    /// Who made it, by user name.
+    pub by: String,
+    /// The command that made it.
+    pub reason: String,
+    /// What was asked for.
+    pub requested: Vec<Request>,
+    /// What it holds, sorted by name and architecture.
+    pub packages: Vec<Pinned>,
+    /// The packages' trees.
+    pub layers: Layers,
+    /// What scripts wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureRef>,
+    /// What could not be done, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What scripts wrote: the component that keeps it and the tree that it runs from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureRef {
+    /// The component, with recorded owners and modes.
+    pub component: ComponentId,
+    /// The tree.
+    pub tree: TreeId,
+}
+
+impl Generation {
+    /// All trees, topmost first.
+    pub fn trees(&self) -> Vec<TreeId> {
+        self.capture.map(|capture| capture.tree).into_iter().chain(self.layers.trees()).collect()
+    }
+}

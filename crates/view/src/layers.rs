@@ -1,0 +1,152 @@
+//! Which composed trees a generation runs on: a whole one, or an old whole one with what changed laid over it.
+
+use std::collections::BTreeMap;
+
+use aleph_component::{Entry, Node, TreeId};
+use aleph_store::{Store, StoreError, WriteLock};
+
+use crate::compose::with_parents;
+
+/// A difference above this share of a tree's names is not worth a layer: the tree is composed anew.
+const DELTA_SHARE: usize = 5;
+
+/// The trees of the packages of a generation, without what scripts wrote.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Layers {
+    /// A tree with everything.
+    pub base: TreeId,
+    /// What differs from it, if anything does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<TreeId>,
+}
+
+/// What to write so that a composition can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayersPlan {
+    /// Compose everything.
+    Whole,
+    /// Lay these entries over an existing tree. They may be none.
+    Delta(Vec<Entry>),
+}
+
+/// Decides how to get from the tree `base` to the tree `wanted`, both sorted by path.
+pub fn plan_layers(base: &[Entry], wanted: &[Entry]) -> LayersPlan {
+    let old: BTreeMap<&str, &Entry> = base.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+    let new: BTreeMap<&str, &Entry> = wanted.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+    let mut delta: Vec<Entry> =
+        wanted.iter().filter(|entry| old.get(entry.path.as_str()) != Some(entry)).cloned().collect();
+    let mut gone = "";
+    for entry in base {
+        let path = entry.path.as_str();
+        let inside_gone = !gone.is_empty() && path.strip_prefix(gone).is_some_and(|rest| rest.starts_with('/'));
+        // What lies below a name that went, or that is no directory any more, went with it.
+        if inside_gone {
+            continue;
+        }
+        match new.get(path) {
+            None => {
+                delta.push(Entry { node: Node::Absent, ..entry.clone() });
+                gone = path;
+            }
+            Some(now) if !matches!(now.node, Node::Directory { .. }) => gone = path,
+            Some(_) => {}
+        }
+    }
+    if delta.len() * DELTA_SHARE > wanted.len() {
+        return LayersPlan::Whole;
+    }
+    // A directory of the layer needs the mode that it has in the tree.
+    let mut delta = with_parents(delta);
+    for entry in &mut delta {
+        if let (Node::Directory { .. }, Some(real)) = (&entry.node, new.get(entry.path.as_str())) {
+            *entry = (*real).clone();
+        }
+    }
+    LayersPlan::Delta(delta)
+}
+
+impl Layers {
+    /// Writes the trees for `wanted`, on the base of `previous` where that is less work.
+    ///
+    /// # Errors
+    /// If a tree cannot be read or written.
+    pub fn write(
+        store: &Store,
+        lock: &WriteLock,
+        previous: Option<&Self>,
+        wanted: &[Entry],
+    ) -> Result<Self, StoreError> {
+        if let Some(previous) = previous {
+            let base = store.tree_entries(&previous.base)?;
+            if let LayersPlan::Delta(delta) = plan_layers(&base, wanted) {
+                let delta = if delta.is_empty() { None } else { Some(store.write_tree(lock, &delta)?) };
+                return Ok(Self { base: previous.base, delta });
+            }
+        }
+        Ok(Self { base: store.write_tree(lock, wanted)?, delta: None })
+    }
+
+    /// The trees, topmost first.
+    pub fn trees(&self) -> impl Iterator<Item = TreeId> + use<> {
+        self.delta.into_iter().chain([self.base])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aleph_component::{Digest, Owner, TreePath};
+
+    use super::*;
+
+    fn entry(path: &str, node: Node) -> Entry {
+        Entry { path: TreePath::new(path).unwrap(), owner: Owner::default(), node }
+    }
+
+    fn file(path: &str, content: &str) -> Entry {
+        entry(path, Node::File { digest: Digest::of(content.as_bytes()), size: 1, mode: 0o644 })
+    }
+
+    fn directory(path: &str) -> Entry {
+        entry(path, Node::Directory { mode: 0o1777 })
+    }
+
+    /// A tree of many files, so that small changes are small.
+    fn base() -> Vec<Entry> {
+        let mut entries =
+            vec![directory("d"), directory("d/e"), file("d/e/1", "1"), file("d/e/2", "2"), file("z", "z")];
+        entries.extend((0..100).map(|number| file(&format!("m{number:03}"), "m")));
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries
+    }
+
+    #[test]
+    fn a_change_is_laid_over_and_its_directories_keep_their_mode() {
+        let mut wanted = base();
+        *wanted.iter_mut().find(|entry| entry.path.as_str() == "d/e/1").unwrap() = file("d/e/1", "new");
+        let LayersPlan::Delta(delta) = plan_layers(&base(), &wanted) else { panic!() };
+        assert_eq!(delta, [directory("d"), directory("d/e"), file("d/e/1", "new")]);
+    }
+
+    #[test]
+    fn what_went_is_whited_out_once() {
+        let wanted: Vec<Entry> = base().into_iter().filter(|entry| !entry.path.as_str().starts_with("d/e")).collect();
+        let LayersPlan::Delta(delta) = plan_layers(&base(), &wanted) else { panic!() };
+        assert_eq!(delta, [directory("d"), entry("d/e", Node::Absent)]);
+    }
+
+    #[test]
+    fn a_directory_that_becomes_a_file_hides_what_was_in_it() {
+        let mut wanted: Vec<Entry> =
+            base().into_iter().filter(|entry| !entry.path.as_str().starts_with("d/e")).collect();
+        wanted.push(file("d/e", "now a file"));
+        wanted.sort_by(|a, b| a.path.cmp(&b.path));
+        let LayersPlan::Delta(delta) = plan_layers(&base(), &wanted) else { panic!() };
+        assert_eq!(delta, [directory("d"), file("d/e", "now a file")]);
+    }
+
+    #[test]
+    fn no_change_needs_no_layer_and_a_great_one_a_new_tree() {
+        assert_eq!(plan_layers(&base(), &base()), LayersPlan::Delta(Vec::new()));
+        assert_eq!(plan_layers(&base(), &base()[..40]), LayersPlan::Whole);
+    }
+}

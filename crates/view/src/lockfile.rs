@@ -1,0 +1,180 @@
+//! `aleph.lock`: everything that is needed to have the same packages, with the same ids, on another machine.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use aleph_component::{ComponentId, Digest, PackageId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Generation, Pinned, ProjectError, Request,
+    project::{io_error, write_beside},
+};
+
+const FORMAT: u32 = 1;
+
+/// The content of a lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// What was asked for.
+    pub requested: Vec<Request>,
+    /// What that came to, sorted by name and architecture.
+    pub packages: Vec<Pinned>,
+}
+
+/// Why a lock file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] ProjectError),
+    /// It is not a lock file.
+    #[error("`{path}` is not a lock file that this version can read")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// Where and how.
+        source: toml::de::Error,
+    },
+    /// It was written by a newer version.
+    #[error("`{path}` has format {found}; this version reads {FORMAT}")]
+    Format {
+        /// The file.
+        path: String,
+        /// Its format.
+        found: u32,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    version: u32,
+    requested: Vec<Request>,
+    #[serde(default)]
+    package: Vec<WirePackage>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WirePackage {
+    name: String,
+    version: String,
+    architecture: String,
+    id: PackageId,
+    component: ComponentId,
+    sha256: Digest,
+    size: u64,
+    file: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    requested: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    slots: BTreeMap<String, String>,
+}
+
+impl Lock {
+    /// What a generation holds.
+    pub fn of(generation: &Generation) -> Self {
+        Self { requested: generation.requested.clone(), packages: generation.packages.clone() }
+    }
+
+    /// The text of the file.
+    pub fn to_text(&self) -> String {
+        let package = |pinned: &Pinned| WirePackage {
+            name: pinned.name.clone(),
+            version: pinned.version.clone(),
+            architecture: pinned.architecture.clone(),
+            id: pinned.id,
+            component: pinned.component,
+            sha256: pinned.archive,
+            size: pinned.size,
+            file: pinned.file.clone(),
+            requested: pinned.requested,
+            slots: pinned.slots.clone(),
+        };
+        let wire = Wire {
+            version: FORMAT,
+            requested: self.requested.clone(),
+            package: self.packages.iter().map(package).collect(),
+        };
+        let body = toml::to_string(&wire).expect("a lock file has only string keys");
+        format!("# Written by aleph. It belongs into version control, beside aleph.toml.\n{body}")
+    }
+
+    /// Reads the text of a file; `path` is for messages.
+    ///
+    /// # Errors
+    /// If it is not a lock file of a known format.
+    pub fn parse(path: &str, text: &str) -> Result<Self, LockError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let syntax = |source| LockError::Syntax { path: path.to_owned(), source };
+        let Version { version } = toml::from_str(text).map_err(syntax)?;
+        if version != FORMAT {
+            return Err(LockError::Format { path: path.to_owned(), found: version });
+        }
+        let wire: Wire = toml::from_str(text).map_err(syntax)?;
+        let pinned = |package: WirePackage| Pinned {
+            name: package.name,
+            version: package.version,
+            architecture: package.architecture,
+            id: package.id,
+            component: package.component,
+            archive: package.sha256,
+            size: package.size,
+            file: package.file,
+            requested: package.requested,
+            slots: package.slots,
+        };
+        Ok(Self { requested: wire.requested, packages: wire.package.into_iter().map(pinned).collect() })
+    }
+
+    /// Reads the file at `path`, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not a lock file.
+    pub fn read(path: &Path) -> Result<Option<Self>, LockError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&path.display().to_string(), &text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(io_error("read", path, source).into()),
+        }
+    }
+
+    /// Writes the file at `path`, unless it says the same already.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), LockError> {
+        let text = self.to_text();
+        if fs::read_to_string(path).is_ok_and(|found| found == text) {
+            return Ok(());
+        }
+        Ok(write_beside(path, &text)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_round_trips() {
+        let digest = Digest::of(b"x");
+        let pinned = Pinned {
+            name: "libstdc++6".into(),
+            version: "1:2~3".into(),
+            architecture: "amd64".into(),
+            id: PackageId::from_digest(digest),
+            component: ComponentId::from_digest(digest),
+            archive: digest,
+            size: 5,
+            file: "pool/main/x.deb".into(),
+            requested: true,
+            slots: [("libc6".to_owned(), "libc6:amd64".to_owned())].into(),
+        };
+        let lock = Lock { requested: vec![Request("libstdc++6=1:2~3".into())], packages: vec![pinned] };
+        assert_eq!(Lock::parse("x", &lock.to_text()).unwrap(), lock);
+        let newer = lock.to_text().replacen("version = 1", "version = 99", 1);
+        assert!(matches!(Lock::parse("x", &newer), Err(LockError::Format { found: 99, .. })));
+    }
+}

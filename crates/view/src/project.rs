@@ -1,0 +1,210 @@
+//! A project's manifest: `aleph.toml` beside the code.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use crate::Request;
+
+/// The name of the manifest.
+const MANIFEST: &str = "aleph.toml";
+/// The name of the lock file.
+const LOCK: &str = "aleph.lock";
+
+/// A project: a directory with a manifest.
+#[derive(Clone, Debug)]
+pub struct Project {
+    directory: PathBuf,
+    text: String,
+    /// What it asks for.
+    pub packages: Vec<Request>,
+    /// Whether recommended packages come along.
+    pub recommends: bool,
+}
+
+/// Why a project cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// The file system said no.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The manifest is not what it should be.
+    #[error("`{}` is not a project's manifest", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Where and how.
+        source: toml::de::Error,
+    },
+    /// The manifest cannot be edited.
+    #[error("`{}` cannot be edited", path.display())]
+    Edit {
+        /// The file.
+        path: PathBuf,
+        /// Where and how.
+        source: toml_edit::TomlError,
+    },
+    /// There is one already.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    #[serde(default)]
+    view: WireView,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct WireView {
+    #[serde(default)]
+    packages: Vec<String>,
+    #[serde(default)]
+    recommends: bool,
+}
+
+impl Project {
+    /// The project that `start` is in: the nearest directory upwards with a manifest.
+    ///
+    /// # Errors
+    /// If there is a manifest that does not read.
+    pub fn find(start: &Path) -> Result<Option<Self>, ProjectError> {
+        match start.ancestors().find(|directory| directory.join(MANIFEST).is_file()) {
+            Some(directory) => Self::read(directory).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The project at `directory`.
+    ///
+    /// # Errors
+    /// If its manifest does not read.
+    pub fn read(directory: &Path) -> Result<Self, ProjectError> {
+        let path = directory.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(|source| io_error("read", &path, source))?;
+        let wire: Wire = toml::from_str(&text).map_err(|source| ProjectError::Manifest { path, source })?;
+        let packages = wire.view.packages.into_iter().map(Request).collect();
+        Ok(Self { directory: directory.to_owned(), text, packages, recommends: wire.view.recommends })
+    }
+
+    /// Makes a project with an empty list at `directory`.
+    ///
+    /// # Errors
+    /// If there is one, or the manifest cannot be written.
+    pub fn create(directory: &Path) -> Result<Self, ProjectError> {
+        let path = directory.join(MANIFEST);
+        if path.exists() {
+            return Err(ProjectError::Exists { path });
+        }
+        let text = "# What this project works with. `aleph add NAME` adds to it; `aleph.lock` pins it.\n[view]\npackages = []\n";
+        fs::write(&path, text).map_err(|source| io_error("write", &path, source))?;
+        Self::read(directory)
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.directory.join(MANIFEST)
+    }
+
+    /// Its lock file.
+    pub fn lock_file(&self) -> PathBuf {
+        self.directory.join(LOCK)
+    }
+
+    /// Writes another list of packages into the manifest, keeping comments and everything else as it is.
+    ///
+    /// # Errors
+    /// If the manifest cannot be edited or written.
+    pub fn set_packages(&mut self, packages: &[Request]) -> Result<(), ProjectError> {
+        let path = self.manifest();
+        let edit = |source| ProjectError::Edit { path: path.clone(), source };
+        let mut document: DocumentMut = self.text.parse().map_err(edit)?;
+        let view = document.entry("view").or_insert(Item::Table(Table::new()));
+        if view.get("packages").is_none_or(|item| item.as_array().is_none()) {
+            view["packages"] = value(Array::new());
+        }
+        if let Some(array) = view["packages"].as_array_mut() {
+            array.retain(|item| packages.iter().any(|request| item.as_str() == Some(&request.0)));
+            for request in packages {
+                if !array.iter().any(|item| item.as_str() == Some(&request.0)) {
+                    array.push(request.0.as_str());
+                }
+            }
+        }
+        let text = document.to_string();
+        if text != self.text {
+            write_beside(&path, &text)?;
+            self.text = text;
+        }
+        self.packages = packages.to_vec();
+        Ok(())
+    }
+}
+
+/// Writes `text` to a file beside `path` and renames it.
+pub(crate) fn write_beside(path: &Path, text: &str) -> Result<(), ProjectError> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let write = || {
+        let mut file = fs::File::create(&beside)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|source| io_error("write", path, source))
+}
+
+pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> ProjectError {
+    ProjectError::Io { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_found_from_below_and_edited_in_place() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let deep = directory.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        assert!(Project::find(&deep).unwrap().is_none());
+        Project::create(directory.path()).unwrap();
+        assert!(matches!(Project::create(directory.path()), Err(ProjectError::Exists { .. })));
+        fs::write(directory.path().join(MANIFEST), "# mine\n[view]\npackages = [\n  \"jq\", # json\n  \"git\"\n]\n")
+            .unwrap();
+        let mut project = Project::find(&deep).unwrap().unwrap();
+        project.set_packages(&[Request("jq".into()), Request("curl=1".into())]).unwrap();
+        let text = fs::read_to_string(project.manifest()).unwrap();
+        assert!(text.starts_with("# mine\n") && text.contains("\"curl=1\"") && !text.contains("git"), "{text}");
+        assert_eq!(Project::find(&deep).unwrap().unwrap().packages, project.packages);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let directory = tempfile::TempDir::new().unwrap();
+        fs::write(directory.path().join(MANIFEST), "[view]\npackges = []\n").unwrap();
+        let error = Project::read(directory.path()).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("packges") && source.contains("line 2"), "{source}");
+    }
+}

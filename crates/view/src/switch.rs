@@ -1,0 +1,304 @@
+//! Views on disk: a list of generations and a pointer. Switching is one rename.
+
+use std::{
+    fs, io,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
+
+use aleph_component::Digest;
+use aleph_store::{Root, Store, StoreError, WriteLock};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Generation, Kind, Launcher, RunLayers, ViewName,
+    generation::{CaptureRef, FORMAT},
+};
+
+/// What is written once about a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewRecord {
+    /// Its name.
+    pub name: ViewName,
+    /// Whom it serves.
+    pub kind: Kind,
+    /// Who made it, by user name.
+    pub owner: String,
+    /// The directory of its project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
+}
+
+/// Why a view could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The file system said no.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of a view does not read.
+    #[error("`{}` is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        source: serde_json::Error,
+    },
+    /// There is no such generation.
+    #[error("view `{view}` has no generation {number}")]
+    NoGeneration {
+        /// The view.
+        view: ViewName,
+        /// The number.
+        number: u32,
+    },
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The views of a store.
+pub struct Views {
+    root: PathBuf,
+}
+
+/// A view.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What was written when it was made.
+    pub record: ViewRecord,
+    directory: PathBuf,
+}
+
+/// A generation to be: everything but its number.
+pub struct Draft {
+    /// The generation; number, parent and format are filled in.
+    pub generation: Generation,
+    /// Launchers by command name.
+    pub launchers: Vec<(String, Launcher)>,
+    /// The program that runs launchers.
+    pub aleph: PathBuf,
+    /// SHA-256 of the lock file that it was made from.
+    pub lock: Option<Digest>,
+}
+
+impl Views {
+    /// The views below a store's root.
+    pub fn new(store: &Store) -> Self {
+        Self { root: store.layout().views() }
+    }
+
+    /// The view called `name`, if there is one.
+    ///
+    /// # Errors
+    /// If its record does not read.
+    pub fn get(&self, name: &ViewName) -> Result<Option<View>, ViewError> {
+        let directory = self.root.join(name.as_str());
+        Ok(read_json(&directory.join("view.json"))?.map(|record| View { record, directory }))
+    }
+
+    /// All views, sorted by name.
+    ///
+    /// # Errors
+    /// If the directory or a record does not read.
+    pub fn list(&self) -> Result<Vec<View>, ViewError> {
+        let mut views = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(at("read", &self.root))? {
+            let entry = entry.map_err(at("read", &self.root))?;
+            if let Some(Ok(name)) = entry.file_name().to_str().map(str::parse) {
+                views.extend(self.get(&name)?);
+            }
+        }
+        views.sort_by(|a, b| a.record.name.cmp(&b.record.name));
+        Ok(views)
+    }
+
+    /// The view that `record` describes, made if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn get_or_create(&self, record: ViewRecord) -> Result<View, ViewError> {
+        if let Some(view) = self.get(&record.name)? {
+            return Ok(view);
+        }
+        let directory = self.root.join(record.name.as_str());
+        let generations = directory.join("generations");
+        fs::create_dir_all(&generations).map_err(at("create", &generations))?;
+        write_json(&directory.join("view.json"), &record)?;
+        Ok(View { record, directory })
+    }
+}
+
+impl View {
+    /// The directory that a `PATH` should name to have the view's commands.
+    pub fn bin(&self) -> PathBuf {
+        self.directory.join("current/bin")
+    }
+
+    /// The number of the current generation; a view that was just made has none.
+    ///
+    /// # Errors
+    /// If the pointer cannot be read.
+    pub fn current_number(&self) -> Result<Option<u32>, ViewError> {
+        let pointer = self.directory.join("current");
+        match fs::read_link(&pointer) {
+            Ok(target) => Ok(target.file_name().and_then(|name| name.to_str()?.parse().ok())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(at("read", &pointer)(source)),
+        }
+    }
+
+    /// The current generation.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn current(&self) -> Result<Option<Generation>, ViewError> {
+        self.current_number()?.map(|number| self.generation(number)).transpose()
+    }
+
+    /// The generation with this number.
+    ///
+    /// # Errors
+    /// If there is none or it does not read.
+    pub fn generation(&self, number: u32) -> Result<Generation, ViewError> {
+        let path = self.generation_directory(number).join("generation.json");
+        read_json(&path)?.ok_or_else(|| ViewError::NoGeneration { view: self.record.name.clone(), number })
+    }
+
+    /// The numbers of all generations, ascending.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn numbers(&self) -> Result<Vec<u32>, ViewError> {
+        let directory = self.directory.join("generations");
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(at("read", &directory))? {
+            let entry = entry.map_err(at("read", &directory))?;
+            numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// What entering the current generation needs.
+    ///
+    /// # Errors
+    /// If it does not read.
+    pub fn run_layers(&self) -> Result<Option<RunLayers>, ViewError> {
+        read_json(&self.directory.join("current/run.json"))
+    }
+
+    /// Writes a generation and makes it current: written beside, synced, renamed, then one rename of the pointer.
+    ///
+    /// # Errors
+    /// If it cannot be written; the view is then what it was.
+    pub fn advance(&self, store: &Store, lock: &WriteLock, draft: Draft) -> Result<Generation, ViewError> {
+        let number = self.numbers()?.last().map_or(1, |last| last + 1);
+        let generation = Generation { format: FORMAT, number, parent: self.current_number()?, ..draft.generation };
+        let beside = store.layout().tmp().join(format!("generation-{}", std::process::id()));
+        let bin = beside.join("bin");
+        fs::create_dir_all(&bin).map_err(at("create", &bin))?;
+        for (name, launcher) in &draft.launchers {
+            let path = bin.join(name);
+            fs::write(&path, launcher.to_text(&draft.aleph)).map_err(at("write", &path))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(at("write", &path))?;
+        }
+        let view = self.record.name.to_string();
+        let run = RunLayers { view, generation: number, trees: generation.trees(), lock: draft.lock };
+        write_json(&beside.join("run.json"), &run)?;
+        write_json(&beside.join("generation.json"), &generation)?;
+        let directory = self.generation_directory(number);
+        fs::rename(&beside, &directory).map_err(at("create", &directory))?;
+        store.sync(lock)?;
+        self.point_to(number)?;
+        Ok(generation)
+    }
+
+    /// Makes an existing generation current, in constant time.
+    ///
+    /// # Errors
+    /// If there is no such generation or the pointer cannot be renamed.
+    pub fn switch(&self, _lock: &WriteLock, number: u32) -> Result<(), ViewError> {
+        if !self.generation_directory(number).join("run.json").is_file() {
+            return Err(ViewError::NoGeneration { view: self.record.name.clone(), number });
+        }
+        self.point_to(number)
+    }
+
+    /// Forgets a generation that is not current. Its packages go with the next collection.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn forget(&self, store: &Store, _lock: &WriteLock, number: u32) -> Result<(), ViewError> {
+        let directory = self.generation_directory(number);
+        let aside = store.layout().tmp().join(format!("forgotten-{}-{number}", std::process::id()));
+        fs::rename(&directory, &aside).map_err(at("remove", &directory))?;
+        aleph_store::remove_tree(&aside).map_err(StoreError::from)?;
+        Ok(())
+    }
+
+    /// What keeps the view's generations alive.
+    ///
+    /// # Errors
+    /// If a generation does not read.
+    pub fn roots(&self) -> Result<Vec<Root>, ViewError> {
+        let current = self.current_number()?;
+        let root = |number: u32| {
+            let generation = self.generation(number)?;
+            let mark = if current == Some(number) { " (current)" } else { "" };
+            Ok(Root {
+                label: format!("view {} generation {number}{mark}", self.record.name),
+                packages: generation.packages.iter().map(|package| package.id).collect(),
+                components: generation.capture.iter().map(|CaptureRef { component, .. }| *component).collect(),
+                trees: generation.trees(),
+            })
+        };
+        self.numbers()?.into_iter().map(root).collect()
+    }
+
+    fn generation_directory(&self, number: u32) -> PathBuf {
+        self.directory.join("generations").join(number.to_string())
+    }
+
+    fn point_to(&self, number: u32) -> Result<(), ViewError> {
+        let pointer = self.directory.join("current");
+        let beside = self.directory.join(format!("current.{}", std::process::id()));
+        let swap = || {
+            match fs::remove_file(&beside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            symlink(format!("generations/{number}"), &beside)?;
+            fs::rename(&beside, &pointer)?;
+            fs::File::open(&self.directory)?.sync_all()
+        };
+        swap().map_err(at("switch", &pointer))
+    }
+}
+
+fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ViewError + 'a {
+    move |source| ViewError::Io { action, path: path.to_owned(), source }
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ViewError> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| ViewError::Damaged { path: path.to_owned(), source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(at("read", path)(source)),
+    }
+}
+
+/// Written beside and renamed; durable after the next sync.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ViewError> {
+    let bytes = serde_json::to_vec(value).expect("records have only string keys");
+    let beside = path.with_extension("new");
+    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(at("write", path))
+}
