@@ -1,3 +1,4 @@
 //! Formats of others: archives, packages and their relations.
 
 pub mod apt;
+pub mod deb;

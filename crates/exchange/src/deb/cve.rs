@@ -1,0 +1,67 @@
+//! CVE ids in changelogs.
+
+use std::{collections::BTreeSet, io::Read};
+
+/// Whether a file of a package is a changelog or news file: `usr/share/doc/PACKAGE/changelog.Debian.gz` and its kin.
+pub(super) fn is_changelog(path: &str) -> bool {
+    let Some((_, name)) = path.strip_prefix("usr/share/doc/").and_then(|rest| rest.split_once('/')) else {
+        return false;
+    };
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    ["changelog", "changelog.Debian", "NEWS", "NEWS.Debian"].contains(&name)
+        || name.strip_prefix("changelog.Debian.").is_some_and(|arch| !arch.contains(['.', '/']))
+}
+
+/// Adds the CVE ids in a changelog to `found`; at most `limit` bytes of it are looked at. One that does not unpack is
+/// searched as far as it does: it is evidence, not structure.
+pub(super) fn search_changelog(path: &str, bytes: &[u8], limit: u64, found: &mut BTreeSet<String>) {
+    if !path.ends_with(".gz") {
+        return search(&bytes[..bytes.len().min(usize::try_from(limit).unwrap_or(usize::MAX))], found);
+    }
+    let mut text = Vec::new();
+    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(limit);
+    // An error leaves what was unpacked before it.
+    let _ = reader.read_to_end(&mut text);
+    search(&text, found);
+}
+
+/// Adds every `CVE-YYYY-N…` in `text`: four digits, a hyphen, four to nineteen digits.
+fn search(text: &[u8], found: &mut BTreeSet<String>) {
+    for at in memchr::memmem::find_iter(text, b"CVE-") {
+        let rest = &text[at + 4..];
+        let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits(rest) != 4 || rest.get(4) != Some(&b'-') {
+            continue;
+        }
+        let serial = digits(&rest[5..]);
+        if (4..=19).contains(&serial) {
+            found.insert(String::from_utf8_lossy(&text[at..at + 9 + serial]).into_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_once_and_whole() {
+        let mut found = BTreeSet::new();
+        search(b"CVE-2023-12345, CVE-2023-12345 (CVE-2024-0001) CVE-24-1 CVE-2024-12 CVE-2024- CVE-", &mut found);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["CVE-2023-12345", "CVE-2024-0001"]);
+    }
+
+    #[test]
+    fn changelogs_are_known_by_their_place() {
+        for (path, expected) in [
+            ("usr/share/doc/a/changelog.Debian.gz", true),
+            ("usr/share/doc/a/changelog.gz", true),
+            ("usr/share/doc/a/changelog.Debian.amd64.gz", true),
+            ("usr/share/doc/a/NEWS.Debian.gz", true),
+            ("usr/share/doc/a/html/changelog.gz", false),
+            ("usr/share/man/changelog.gz", false),
+        ] {
+            assert_eq!(is_changelog(path), expected, "{path}");
+        }
+    }
+}
