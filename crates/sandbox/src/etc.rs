@@ -183,6 +183,16 @@ pub(crate) fn read_host(path: &str) -> Option<Vec<u8>> {
     read_all(&file, LIMIT)
 }
 
+/// Reads a file that the kernel makes up, whose size is not known beforehand.
+pub(crate) fn read_kernel(path: &str) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    let mut bytes = vec![0u8; 4096];
+    let n = rustix::io::read(&file, &mut bytes[..]).ok()?;
+    bytes.truncate(n);
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,15 +12,20 @@
 
 #![cfg(target_os = "linux")]
 
+mod device;
+mod emulate;
 mod enter;
 mod environment;
 mod etc;
 mod exec;
 mod host;
+pub mod ids;
 mod layers;
 mod locale;
 mod mount;
+mod process;
 mod userns;
+pub mod workshop;
 
 pub use enter::{EnterError, RunSpec, enter};
 pub use mount::MountError;

@@ -111,12 +111,6 @@ pub(crate) fn attach(mount: &OwnedFd, directory: impl AsFd, path: &Path) -> Resu
     move_mount(mount.as_fd(), c"", directory.as_fd(), path, flags).map_err(|e| MountError::new("mount on", path, e))
 }
 
-/// Attaches a detached mount on top of the mount or directory that `place` is.
-pub(crate) fn attach_on(mount: &OwnedFd, place: impl AsFd, name: &'static str) -> Result<(), MountError> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(mount.as_fd(), c"", place.as_fd(), c"", flags).map_err(|e| MountError::new("mount on", name, e))
-}
-
 /// Lays a detached mount over the present root directory, out of the way of every absolute path: lookups start at the
 /// root that this process has, not at what is mounted over it. Relative paths from `mount` reach it.
 pub(crate) fn attach_over_root(mount: &OwnedFd) -> Result<(), MountError> {

@@ -1,0 +1,104 @@
+//! What can go wrong with a workshop, and how it travels from the worker to the caller.
+
+use std::io;
+use std::process::ExitStatus;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{Event, Harvested};
+use crate::ids::IdMap;
+use crate::mount::MountError;
+
+/// Why a job could not be carried out. That a step failed is not among these: see [`super::Outcome`].
+#[derive(Debug, thiserror::Error)]
+pub enum WorkshopError {
+    /// The worker process could not be started or spoken to.
+    #[error("cannot start the worker process")]
+    Spawn {
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel refuses to make the namespaces.
+    #[error("cannot make the namespaces to run scripts in")]
+    Namespaces {
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Something failed in preparing the room, running a step or collecting what was written.
+    #[error("cannot {doing}")]
+    Inside {
+        /// What was being done, and to what.
+        doing: String,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The worker ended without having said how the job went.
+    #[error("the worker process ended early ({status}){said}")]
+    Died {
+        /// How it ended.
+        status: ExitStatus,
+        /// Its last words, with a leading `: `, or nothing.
+        said: String,
+    },
+}
+
+/// What the worker is asked for. Bytes on its standard input, up to its end.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Run a job.
+    Job(super::Job),
+    /// Remove what a job that was killed left behind.
+    Remove {
+        #[serde(with = "super::raw")]
+        path: std::path::PathBuf,
+        ids: IdMap,
+    },
+}
+
+/// What the worker answers: one per line on its standard output. The last one is `Done` or `Failed`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Message {
+    Event(Event),
+    Harvested(Harvested),
+    Done { ids: IdMap },
+    Failed(Failure),
+}
+
+/// An error on its way.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Failure {
+    /// What was being done; `None`: making namespaces.
+    pub(super) doing: Option<String>,
+    /// The kernel's error number.
+    pub(super) errno: i32,
+}
+
+impl Failure {
+    pub(super) fn new(doing: impl Into<String>, error: impl Into<io::Error>) -> Self {
+        Self { doing: Some(doing.into()), errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+    }
+
+    pub(super) fn namespaces(error: impl Into<io::Error>) -> Self {
+        Self { doing: None, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+    }
+}
+
+impl From<MountError> for Failure {
+    fn from(error: MountError) -> Self {
+        let text = error.to_string();
+        Self::new(text.strip_prefix("cannot ").unwrap_or(&text), error.source)
+    }
+}
+
+impl From<Failure> for WorkshopError {
+    fn from(failure: Failure) -> Self {
+        let source = io::Error::from_raw_os_error(failure.errno);
+        match failure.doing {
+            Some(doing) => Self::Inside { doing, source },
+            None => Self::Namespaces { source },
+        }
+    }
+}
