@@ -1,6 +1,7 @@
 //! Entering a view: this process becomes one of the view's programs.
 
-use std::ffi::OsString;
+use std::convert::Infallible;
+use std::ffi::{CStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,10 +12,9 @@ use rustix::thread::UnshareFlags;
 
 use crate::environment::{self, Inside};
 use crate::etc;
-use crate::host::{self, Passages};
 use crate::layers::Stack;
 use crate::mount::{self, MountError};
-use crate::{exec, locale, userns};
+use crate::{device, exec, host, locale, process, pure, userns};
 
 /// What to run, and in what.
 #[derive(Debug, Clone)]
@@ -101,69 +101,126 @@ pub fn enter(spec: &RunSpec) -> EnterError {
     }
 }
 
-fn try_enter(spec: &RunSpec) -> Result<std::convert::Infallible, EnterError> {
+fn try_enter(spec: &RunSpec) -> Result<Infallible, EnterError> {
     if spec.argv.is_empty() {
         return Err(EnterError::NoCommand);
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if spec.pure {
+        leave_host(uid, gid, pure::NAMESPACES)?;
+        return pure::run(|| enter_pure(spec, uid, gid), || exec_pure(spec, uid));
+    }
     let groups: Vec<u32> = rustix::process::getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
-    leave_host(uid, gid)?;
+    leave_host(uid, gid, UnshareFlags::NEWNS)?;
     let mask = rustix::process::umask(Mode::from_raw_mode(0o022));
     let stack = open_layers(&spec.layers)?;
     let caller = etc::find_caller(uid, gid, &groups, &spec.home);
     let passages = host::collect(&stack, &[&spec.home, &spec.cwd])?;
     let files = etc::collect(&stack, &caller);
-    let root = build(&stack, &passages, &files)?;
+    let scratch = Scratch::new()?;
+    passages.make_places(scratch.upper.as_fd())?;
+    let root = scratch.stack(&stack, &files)?;
+    mount::attach_over_root(&root)?;
+    for passage in &passages.mounts {
+        mount::attach(&passage.mount, &root, passage.path.strip_prefix("/").unwrap_or(&passage.path))?;
+    }
     mount::cover_root(&root)?;
     rustix::process::umask(mask);
     if rustix::process::chdir(&spec.cwd).is_err() {
         rustix::process::chdir(c"/").map_err(prepare("change to /"))?;
     }
-    let env = environment::prepare(
-        &spec.env,
-        &Inside { view: &spec.view, pure: None, exists: &|p: &Path| p.exists(), has_locale: &locale::available },
-    );
-    Err(exec::exec(&spec.argv, &env))
+    Err(exec_inside(spec, None))
 }
 
-/// Makes the namespaces: a mount namespace, for an ordinary user inside a user namespace in which he is himself.
-fn leave_host(uid: u32, gid: u32) -> Result<(), EnterError> {
-    if uid == 0 && userns::unshare(UnshareFlags::NEWNS).is_ok() {
+/// Makes namespaces, the mount namespace among them; for an ordinary user inside a user namespace in which he is himself.
+fn leave_host(uid: u32, gid: u32, flags: UnshareFlags) -> Result<(), EnterError> {
+    if uid == 0 && userns::unshare(flags).is_ok() {
         return Ok(mount::detach_propagation()?);
     }
-    userns::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWUSER)
-        .map_err(|e| EnterError::Namespaces { source: e.into() })?;
+    userns::unshare(flags | UnshareFlags::NEWUSER).map_err(|e| EnterError::Namespaces { source: e.into() })?;
     userns::map_identity(uid, gid).map_err(|source| EnterError::Namespaces { source })
+}
+
+/// The name and home of the user in a pure run.
+fn pure_user(uid: u32) -> (&'static str, &'static str) {
+    if uid == 0 { ("root", "/root") } else { ("user", "/home/user") }
+}
+
+/// Mounts the tree of a pure run, as process 1 of its namespaces.
+fn enter_pure(spec: &RunSpec, uid: u32, gid: u32) -> Result<(), EnterError> {
+    let (name, home) = pure_user(uid);
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let stack = open_layers(&spec.layers)?;
+    let caller = etc::Caller {
+        passwd: format!("{name}:x:{uid}:{gid}::{home}:/bin/bash").into_bytes(),
+        groups: vec![format!("{name}:x:{gid}:").into_bytes()],
+    };
+    let mut files = etc::accounts(&stack, &caller);
+    files.push((c"hosts", etc::EtcFile::Bytes(b"127.0.0.1 localhost\n::1 localhost\n".to_vec())));
+    files.push((c"hostname", etc::EtcFile::Bytes(b"localhost\n".to_vec())));
+    let scratch = Scratch::new()?;
+    for name in [c"proc", c"dev", c"sys", c"tmp", c"run", c"home"] {
+        mount::make_dir(&scratch.upper, name, 0o755).map_err(prepare("make directories"))?;
+    }
+    let root = scratch.stack(&stack, &files)?;
+    mount::attach(&root, &scratch.mount, Path::new("root"))?;
+    device::mount_proc(&root)?;
+    device::mount_minimal(&root)?;
+    for (name, mode) in [("tmp", "1777"), ("run", "0755"), ("home", "0755")] {
+        device::mount_scratch(&root, name, mode)?;
+    }
+    if uid != 0 {
+        mount::make_dir(&root, c"home/user", 0o700).map_err(prepare("make a home directory"))?;
+    }
+    mount::switch_root(&root)?;
+    rustix::process::chdir(c"/").map_err(prepare("change to /"))?;
+    rustix::system::sethostname(b"localhost").map_err(prepare("set the host name"))?;
+    process::loopback_up().map_err(|source| EnterError::Prepare { doing: "bring the loopback interface up", source })
+}
+
+fn exec_pure(spec: &RunSpec, uid: u32) -> EnterError {
+    exec_inside(spec, Some(pure_user(uid)))
+}
+
+/// Becomes the program, in a tree that is mounted.
+fn exec_inside(spec: &RunSpec, pure: Option<(&str, &str)>) -> EnterError {
+    let inside = Inside { view: &spec.view, pure, exists: &|p: &Path| p.exists(), has_locale: &locale::available };
+    exec::exec(&spec.argv, &environment::prepare(&spec.env, &inside))
 }
 
 fn open_layers(paths: &[PathBuf]) -> Result<Stack, EnterError> {
     Stack::open(paths).map_err(|(path, e)| EnterError::Layer { path, source: e.into() })
 }
 
-/// Mounts the view's tree with the host's passages in it, and returns its root, attached.
-fn build(
-    stack: &Stack,
-    passages: &Passages,
-    files: &[(&'static std::ffi::CStr, etc::EtcFile)],
-) -> Result<OwnedFd, EnterError> {
-    let scratch = mount::filesystem("tmpfs", &[("mode", "0755"), ("source", "aleph")], mount::PLAIN)?;
-    mount::attach_over_root(&scratch)?;
-    for name in [c"upper", c"work", c"root", c"upper/etc"] {
-        mount::make_dir(&scratch, name, 0o755).map_err(prepare("make directories"))?;
+/// A tmpfs over the host's root that holds what a run writes.
+struct Scratch {
+    mount: OwnedFd,
+    upper: OwnedFd,
+    work: OwnedFd,
+}
+
+impl Scratch {
+    fn new() -> Result<Self, EnterError> {
+        let mount = mount::filesystem("tmpfs", &[("mode", "0755"), ("source", "aleph")], mount::PLAIN)?;
+        mount::attach_over_root(&mount)?;
+        for name in [c"upper", c"work", c"root", c"upper/etc"] {
+            mount::make_dir(&mount, name, 0o755).map_err(prepare("make directories"))?;
+        }
+        let place = |name| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::openat(&mount, name, flags, Mode::empty()).map_err(prepare("open directories"))
+        };
+        let (upper, work) = (place(c"upper")?, place(c"work")?);
+        Ok(Self { mount, upper, work })
     }
-    let place = |name| {
+
+    /// Writes the files into `/etc` and stacks the layers below. Gives the view's tree, detached.
+    fn stack(&self, layers: &Stack, files: &[(&'static CStr, etc::EtcFile)]) -> Result<OwnedFd, EnterError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(&scratch, name, flags, Mode::empty()).map_err(prepare("open directories"))
-    };
-    let (upper, work, etc_dir) = (place(c"upper")?, place(c"work")?, place(c"upper/etc")?);
-    passages.make_places(upper.as_fd())?;
-    etc::place(etc_dir.as_fd(), files).map_err(prepare("write files of /etc"))?;
-    let root = mount::overlay(stack.fds(), upper.as_fd(), work.as_fd())?;
-    mount::attach_over_root(&root)?;
-    for passage in &passages.mounts {
-        mount::attach(&passage.mount, &root, passage.path.strip_prefix("/").unwrap_or(&passage.path))?;
+        let directory = rustix::fs::openat(&self.upper, c"etc", flags, Mode::empty()).map_err(prepare("open /etc"))?;
+        etc::place(directory.as_fd(), files).map_err(prepare("write files of /etc"))?;
+        Ok(mount::overlay(layers.fds(), self.upper.as_fd(), self.work.as_fd())?)
     }
-    Ok(root)
 }
 
 fn prepare(doing: &'static str) -> impl Fn(Errno) -> EnterError {

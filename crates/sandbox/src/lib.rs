@@ -24,6 +24,7 @@ mod layers;
 mod locale;
 mod mount;
 mod process;
+mod pure;
 mod userns;
 pub mod workshop;
 

@@ -98,6 +98,69 @@ pub(crate) fn ignore_signal(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
+/// A set of signals, held back from this thread for as long as it is waited for with [`Held::wait`].
+pub(crate) struct Held {
+    set: libc::sigset_t,
+    before: libc::sigset_t,
+}
+
+impl Held {
+    /// Holds the signals back.
+    pub(crate) fn new(signals: &[i32]) -> Self {
+        // SAFETY: both sets are initialised before they are used; all-zero bytes are a valid set to start from.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            for signal in signals {
+                libc::sigaddset(&raw mut set, *signal);
+            }
+            libc::sigprocmask(libc::SIG_BLOCK, &raw const set, &raw mut before);
+            Self { set, before }
+        }
+    }
+
+    /// Waits for one of them. Gives the signal, and whether a process sent it (not the kernel or a terminal).
+    pub(crate) fn wait(&self) -> (i32, bool) {
+        loop {
+            // SAFETY: the set is initialised, the pointer valid; all-zero bytes are a valid `siginfo_t`.
+            unsafe {
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                let signal = libc::sigwaitinfo(&raw const self.set, &raw mut info);
+                if signal > 0 {
+                    return (signal, info.si_code <= 0);
+                }
+            }
+        }
+    }
+
+    /// Lets them through again, as before.
+    pub(crate) fn release(&self) {
+        // SAFETY: the set was filled in by the kernel.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
+    }
+}
+
+/// Ends this process as another one ended: with its exit code or, where possible, by the same signal.
+pub(crate) fn end_like(status: i32) -> ! {
+    if libc::WIFSIGNALED(status) {
+        let signal = libc::WTERMSIG(status);
+        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+        default_signals();
+        // SAFETY: sends a signal to ourselves.
+        unsafe { libc::raise(signal) };
+        exit_now(128 + signal);
+    }
+    exit_now(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 })
+}
+
+/// Sends a signal; that there is nobody to receive it is fine.
+pub(crate) fn signal(pid: Pid, signal: i32) {
+    // SAFETY: sends a signal only.
+    unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) };
+}
+
 /// Sends `message` and optionally a descriptor over a socket.
 pub(crate) fn send_fd(socket: &OwnedFd, fd: BorrowedFd<'_>) -> Result<(), Errno> {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};

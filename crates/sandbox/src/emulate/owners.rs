@@ -91,5 +91,5 @@ fn holds_attributes(stat: &Stat) -> bool {
 /// Whether a file is on a tmpfs, which before Linux 6.6 has no `user.` attributes.
 fn on_tmpfs(file: &OwnedFd) -> bool {
     const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::fstatfs(file).is_ok_and(|s| i64::try_from(s.f_type) == Ok(TMPFS))
+    rustix::fs::fstatfs(file).is_ok_and(|s| s.f_type == TMPFS)
 }
