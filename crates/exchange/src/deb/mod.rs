@@ -8,6 +8,7 @@ mod ar;
 mod archive;
 mod control;
 mod cve;
+pub mod dpkg;
 mod error;
 mod import;
 mod limits;

@@ -1,0 +1,70 @@
+//! `/var/lib/dpkg/info` and the small files around it.
+
+use std::collections::BTreeSet;
+
+use aleph_component::{Node, TreePath};
+
+use super::{Content, Package, Placement};
+
+/// Files of dpkg's database that say what its packages consist of.
+pub(super) fn info_placements(packages: &[Package<'_>]) -> Vec<Placement> {
+    let mut placements = vec![
+        Placement::bytes("var/lib/dpkg/info/format", "1\n", false),
+        Placement::bytes("var/lib/dpkg/available", "", false),
+        Placement::bytes("var/lib/dpkg/diversions", "", false),
+        Placement::bytes("var/lib/dpkg/statoverride", "", false),
+    ];
+    if let Some(architectures) = architectures(packages) {
+        placements.push(Placement::bytes("var/lib/dpkg/arch", architectures, true));
+    }
+    packages.iter().for_each(|package| members(package, &mut placements));
+    placements
+}
+
+/// The control members of one package, its list of files, and its MD5 sums.
+fn members(package: &Package<'_>, placements: &mut Vec<Placement>) {
+    let name = package.qualified_name();
+    let path = |member: &str| TreePath::new(&format!("var/lib/dpkg/info/{name}.{member}"));
+    for entry in &package.manifest.control {
+        let member = entry.path.as_str();
+        let (Node::File { digest, size, mode }, Ok(path)) = (&entry.node, path(member)) else { continue };
+        // `control` is in the status file; `list` would be taken for dpkg's own.
+        if member != "control" && member != "list" {
+            let content = Content::Pool { digest: *digest, size: *size };
+            placements.push(Placement { path, content, mode: *mode, replaces: true });
+        }
+    }
+    let mut made = vec![("list", list(package))];
+    if let Some(sums) = &package.md5sums {
+        made.push(("md5sums", sums.clone()));
+    }
+    for (member, text) in made {
+        if let Ok(path) = path(member) {
+            placements.push(Placement { path, content: Content::Bytes(text.into()), mode: 0o644, replaces: true });
+        }
+    }
+}
+
+/// The list of a package's names as dpkg writes it: absolute, one a line, the root as `/.`, with the directories that
+/// the archive leaves out added by the import.
+fn list(package: &Package<'_>) -> String {
+    let length: usize = package.manifest.tree.iter().map(|entry| entry.path.as_str().len() + 2).sum();
+    let mut text = String::with_capacity(length + 3);
+    text.push_str("/.\n");
+    for entry in &package.manifest.tree {
+        text.push('/');
+        text.push_str(entry.path.as_str());
+        text.push('\n');
+    }
+    text
+}
+
+/// dpkg's list of architectures, needed only if there are foreign ones: that of `dpkg` itself first.
+fn architectures(packages: &[Package<'_>]) -> Option<String> {
+    let all: BTreeSet<&str> = packages.iter().map(|package| package.manifest.architecture.as_str()).collect();
+    let dpkg = packages.iter().find(|package| package.manifest.name == "dpkg");
+    let native = dpkg.map(|package| package.manifest.architecture.as_str());
+    let foreign: Vec<&str> = all.into_iter().filter(|arch| *arch != "all" && Some(*arch) != native).collect();
+    let native = native.filter(|_| !foreign.is_empty())?;
+    Some([&[native], foreign.as_slice()].concat().join("\n") + "\n")
+}

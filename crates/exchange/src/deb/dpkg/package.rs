@@ -1,0 +1,184 @@
+//! One package of a view, with what dpkg keeps of it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+};
+
+use aleph_component::{Digest, Entry, Manifest, Node, TreePath};
+use aleph_store::Store;
+use md5::Digest as _;
+
+use super::{
+    Content, Placement,
+    triggers::{Directive, parse_triggers},
+    usr_merged,
+};
+use crate::deb::{import::parse_conffiles, md5sums::format_md5};
+
+/// The longest control member that is read here, in bytes.
+const LONGEST_MEMBER: u64 = 64 << 20;
+
+/// Gives the content with a digest and a recorded mode.
+pub type Contents<'a> = dyn Fn(&Digest, u16) -> io::Result<Box<dyn Read>> + 'a;
+
+/// The contents of a store's pool, as [`Contents`].
+pub fn store_contents(store: &Store) -> impl Fn(&Digest, u16) -> io::Result<Box<dyn Read>> + '_ {
+    |digest, mode| Ok(Box::new(File::open(store.objects().path(digest, mode))?))
+}
+
+/// One package of a view.
+#[derive(Clone, Debug)]
+pub struct Package<'a> {
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// Its control file's lines, verbatim, without empty ones.
+    pub(super) stanza: String,
+    /// Paths of conffiles that it brings, with the MD5 sum of what it brings.
+    pub(super) conffiles: Vec<(String, String)>,
+    /// What it asks of triggers.
+    pub(super) triggers: Vec<Directive>,
+    /// Its maintainer scripts.
+    pub(super) scripts: BTreeMap<String, Vec<u8>>,
+    /// A list of MD5 sums, made because it brings none.
+    pub(super) md5sums: Option<String>,
+}
+
+/// Why a package's control members cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// Content is not in the store.
+    #[error("`{member}` of {package} cannot be read")]
+    Read {
+        /// The package.
+        package: String,
+        /// The control member, or a path in its tree.
+        member: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It has no control file: it is no Debian package.
+    #[error("{package} has no control file")]
+    NoControl {
+        /// The package.
+        package: String,
+    },
+}
+
+/// The scripts that dpkg runs.
+const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
+
+impl<'a> Package<'a> {
+    /// Reads what is needed of a component's control members.
+    ///
+    /// # Errors
+    /// If it has no control file, or `contents` does not give what the manifest lists.
+    pub fn read(manifest: &'a Manifest, contents: &Contents<'_>) -> Result<Self, PackageError> {
+        let member = |name: &str| -> Result<Option<Vec<u8>>, PackageError> {
+            let entry = manifest.control.iter().find(|entry| entry.path.as_str() == name);
+            entry.map(|entry| read_content(manifest, entry, contents)).transpose()
+        };
+        let no_control = || PackageError::NoControl { package: manifest.name.clone() };
+        let control = member("control")?.ok_or_else(no_control)?;
+        let mut stanza = String::new();
+        for line in String::from_utf8_lossy(&control).lines().filter(|line| !line.trim().is_empty()) {
+            stanza.push_str(line.trim_end());
+            stanza.push('\n');
+        }
+        let triggers = member("triggers")?.map_or_else(Vec::new, |text| parse_triggers(&text));
+        let mut scripts = BTreeMap::new();
+        for name in SCRIPTS {
+            if let Some(text) = member(name)? {
+                scripts.insert(name.to_owned(), text);
+            }
+        }
+        let mut package = Self { manifest, stanza, conffiles: Vec::new(), triggers, scripts, md5sums: None };
+        if let Some(text) = member("conffiles")? {
+            package.conffiles = package.sums_of_conffiles(&parse_conffiles(&text), contents)?;
+        }
+        if member("md5sums")?.is_none() {
+            package.md5sums = Some(package.sums_of_files(contents)?);
+        }
+        Ok(package)
+    }
+
+    /// The name that dpkg uses for it where several architectures may be: with the architecture only if it can be
+    /// there for several.
+    pub fn qualified_name(&self) -> String {
+        let Manifest { name, architecture, .. } = self.manifest;
+        if self.manifest.field("Multi-Arch") == "same" { format!("{name}:{architecture}") } else { name.clone() }
+    }
+
+    /// Whether it has this maintainer script.
+    pub fn has_script(&self, name: &str) -> bool {
+        self.scripts.contains_key(name)
+    }
+
+    /// The node at an absolute path of its tree.
+    fn node(&self, path: &str) -> Option<&Entry> {
+        let path = path.strip_prefix('/')?;
+        let index = self.manifest.tree.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok()?;
+        self.manifest.tree.get(index)
+    }
+
+    /// A file of its tree, placed beside itself under a longer name.
+    pub(super) fn place_beside(&self, path: &str, suffix: &str) -> Option<Placement> {
+        let entry = self.node(path)?;
+        let Node::File { digest, size, mode } = entry.node else { return None };
+        let path = usr_merged(&TreePath::new(&format!("{}{suffix}", entry.path)).ok()?);
+        Some(Placement { path, content: Content::Pool { digest, size }, mode, replaces: true })
+    }
+
+    fn sums_of_conffiles(
+        &self,
+        paths: &[String],
+        contents: &Contents<'_>,
+    ) -> Result<Vec<(String, String)>, PackageError> {
+        let mut sums = Vec::new();
+        for path in paths {
+            if let Some(entry) = self.node(path).filter(|entry| matches!(entry.node, Node::File { .. })) {
+                sums.push((path.clone(), md5_of(self.manifest, entry, contents)?));
+            }
+        }
+        Ok(sums)
+    }
+
+    fn sums_of_files(&self, contents: &Contents<'_>) -> Result<String, PackageError> {
+        let mut text = String::new();
+        for entry in self.manifest.tree.iter().filter(|entry| matches!(entry.node, Node::File { .. })) {
+            text.push_str(&format!("{}  {}\n", md5_of(self.manifest, entry, contents)?, entry.path));
+        }
+        Ok(text)
+    }
+}
+
+fn open(manifest: &Manifest, entry: &Entry, contents: &Contents<'_>) -> Result<Box<dyn Read>, PackageError> {
+    let opened = match &entry.node {
+        Node::File { digest, mode, .. } => contents(digest, *mode),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+    };
+    opened.map_err(|source| failed(manifest, entry, source))
+}
+
+fn failed(manifest: &Manifest, entry: &Entry, source: io::Error) -> PackageError {
+    PackageError::Read { package: manifest.name.clone(), member: entry.path.to_string(), source }
+}
+
+fn read_content(manifest: &Manifest, entry: &Entry, contents: &Contents<'_>) -> Result<Vec<u8>, PackageError> {
+    let mut bytes = Vec::new();
+    let read = open(manifest, entry, contents)?.take(LONGEST_MEMBER).read_to_end(&mut bytes);
+    read.map_err(|source| failed(manifest, entry, source))?;
+    Ok(bytes)
+}
+
+fn md5_of(manifest: &Manifest, entry: &Entry, contents: &Contents<'_>) -> Result<String, PackageError> {
+    let mut reader = open(manifest, entry, contents)?;
+    let (mut hasher, mut buffer) = (md5::Md5::new(), vec![0; 1 << 16]);
+    loop {
+        match reader.read(&mut buffer).map_err(|source| failed(manifest, entry, source))? {
+            0 => return Ok(format_md5(&hasher.finalize().into())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}

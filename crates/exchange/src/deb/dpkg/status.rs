@@ -1,0 +1,78 @@
+//! `/var/lib/dpkg/status`.
+
+use std::collections::BTreeMap;
+
+use super::Package;
+
+/// How far dpkg is with a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State<'a> {
+    /// Its scripts have run, or it has none.
+    Installed,
+    /// It waits for its scripts; the version that was configured before, if one was.
+    Unpacked { configured: Option<&'a str> },
+}
+
+/// The stanza of a package, with an empty line after it.
+pub(super) fn stanza(package: &Package<'_>, state: State<'_>) -> String {
+    let mut text = String::with_capacity(package.stanza.len() + 200);
+    let (first, rest) = package.stanza.split_once('\n').unwrap_or((&package.stanza, ""));
+    text.push_str(first);
+    text.push('\n');
+    match state {
+        State::Installed => text.push_str("Status: install ok installed\n"),
+        State::Unpacked { configured } => {
+            text.push_str("Status: install ok unpacked\n");
+            if let Some(version) = configured {
+                text.push_str(&format!("Config-Version: {version}\n"));
+            }
+        }
+    }
+    text.push_str(rest);
+    if !package.conffiles.is_empty() {
+        text.push_str("Conffiles:\n");
+        package.conffiles.iter().for_each(|(path, sum)| text.push_str(&format!(" {path} {sum}\n")));
+    }
+    text.push('\n');
+    text
+}
+
+/// The stanzas of a status file by name and architecture, verbatim, each with its empty line.
+pub(super) fn stanzas(status: &str) -> BTreeMap<(&str, &str), &str> {
+    let mut stanzas = BTreeMap::new();
+    for text in status.split_inclusive("\n\n") {
+        if let (Some(name), Some(architecture)) = (field(text, "Package"), field(text, "Architecture")) {
+            stanzas.insert((name, architecture), text);
+        }
+    }
+    stanzas
+}
+
+/// The first line of a field's value.
+pub(super) fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
+    stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// A package that dpkg could not finish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfigured {
+    /// Its name.
+    pub name: String,
+    /// Its architecture.
+    pub architecture: String,
+    /// How far dpkg is: `unpacked`, `half-configured`, `triggers-pending`, …
+    pub state: String,
+}
+
+/// The packages in the text of a status file that are not fully installed.
+pub fn unconfigured(status: &str) -> Vec<Unconfigured> {
+    let mut found = Vec::new();
+    for ((name, architecture), text) in stanzas(status) {
+        let state = field(text, "Status").and_then(|status| status.split_whitespace().nth(2)).unwrap_or("unknown");
+        if state != "installed" {
+            let (name, architecture) = (name.to_owned(), architecture.to_owned());
+            found.push(Unconfigured { name, architecture, state: state.to_owned() });
+        }
+    }
+    found
+}

@@ -1,0 +1,206 @@
+//! What has to run in a view whose packages changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aleph_component::{Manifest, TreePath};
+
+use super::{
+    ConfigurePlan, Cover, Package, Placement, Step, configure_order,
+    info::info_placements,
+    plan::{configure_steps, dpkg_version, has_to_run, info_path},
+    script,
+    status::{State, field, stanza, stanzas},
+    triggers::{set_off, trigger_placements},
+};
+
+/// Where the scripts of packages that go are while steps run.
+const OLD_SCRIPTS: &str = "run/aleph-old-scripts";
+
+/// What the generation before left.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'a> {
+    /// The text of its `/var/lib/dpkg/status`.
+    pub status: &'a str,
+    /// Conffiles (absolute paths) that were changed or removed since they were put there, by scripts or by hand.
+    pub changed_conffiles: &'a BTreeSet<String>,
+}
+
+/// How a view gets from one set of packages to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdatePlan {
+    /// On top of what scripts wrote before.
+    Update {
+        /// What to place and run.
+        plan: ConfigurePlan,
+        /// What is to be dropped of what scripts wrote before: changed conffiles of packages that go.
+        forget: Vec<TreePath>,
+    },
+    /// It has to be begun anew, with [`super::fresh`].
+    NeedsFresh {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What becomes of the packages.
+struct Changes<'a> {
+    /// As it was and as it will be.
+    upgraded: Vec<(&'a Package<'a>, &'a Package<'a>)>,
+    added: Vec<&'a Package<'a>>,
+    removed: Vec<&'a Package<'a>>,
+}
+
+type Key<'a> = (&'a str, &'a str);
+
+fn key<'a>(package: &'a Package<'_>) -> Key<'a> {
+    (&package.manifest.name, &package.manifest.architecture)
+}
+
+/// The plan for a view whose packages were `before` and will be `after`: what dpkg does when it upgrades, installs and
+/// purges. Conffiles that were changed stay as they are, and the package's own lies beside them as `.dpkg-dist`.
+pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<'_>) -> UpdatePlan {
+    let known = stanzas(previous.status);
+    if before.iter().any(|package| !known.contains_key(&key(package))) {
+        let reason = "the status file of the generation before does not list all of its packages".to_owned();
+        return UpdatePlan::NeedsFresh { reason };
+    }
+    let dpkg = |packages: &[Package<'_>]| packages.iter().any(|package| package.manifest.name == "dpkg");
+    if dpkg(before) != dpkg(after) {
+        return UpdatePlan::NeedsFresh { reason: "dpkg itself comes or goes".to_owned() };
+    }
+    let changes = changes(before, after);
+    let (steps, covers) = steps(before, after, &changes);
+    let activated = activated(after, &changes);
+    let mut placements = info_placements(after);
+    placements.extend(trigger_placements(after, &activated));
+    placements.extend(changes.upgraded.iter().flat_map(|(_, package)| kept_conffiles(package, &previous)));
+    placements.push(Placement::bytes("var/lib/dpkg/status", status(after, &changes, &known), true));
+    let mut plan = ConfigurePlan { placements, covers, steps };
+    let waiting = |package: &Package<'_>| {
+        known.get(&key(package)).is_some_and(|text| field(text, "Status") != Some("install ok installed"))
+    };
+    let coming: BTreeSet<Key<'_>> = coming(&changes).map(key).collect();
+    let order = configure_order(after);
+    let ordered = order.iter().map(|&index| &after[index]);
+    let scripts: Vec<&Package<'_>> =
+        ordered.filter(|package| has_to_run(package) && coming.contains(&key(package))).collect();
+    if !scripts.is_empty() || !activated.is_empty() || after.iter().any(waiting) {
+        plan.steps.extend(configure_steps(scripts.into_iter()));
+    }
+    if plan.steps.is_empty() {
+        plan.covers.clear();
+    }
+    let forget = changes.removed.iter().flat_map(|package| &package.manifest.conffiles);
+    let forget = forget.filter(|path| previous.changed_conffiles.contains(*path));
+    let forget = forget.filter_map(|path| TreePath::new(path.trim_start_matches('/')).ok()).collect();
+    UpdatePlan::Update { plan, forget }
+}
+
+fn coming<'a>(changes: &Changes<'a>) -> impl Iterator<Item = &'a Package<'a>> {
+    changes.upgraded.iter().map(|(_, new)| *new).chain(changes.added.iter().copied())
+}
+
+fn changes<'a>(before: &'a [Package<'a>], after: &'a [Package<'a>]) -> Changes<'a> {
+    let old: BTreeMap<Key<'_>, &Package<'_>> = before.iter().map(|package| (key(package), package)).collect();
+    let new: BTreeSet<Key<'_>> = after.iter().map(key).collect();
+    let mut changes = Changes { upgraded: Vec::new(), added: Vec::new(), removed: Vec::new() };
+    for package in after {
+        // dpkg takes `all` and an architecture's own for the same package.
+        let same = old.get(&key(package)).or_else(|| {
+            let other = if package.manifest.architecture == "all" { None } else { Some("all") };
+            let mut named = before.iter().filter(|old| old.manifest.name == package.manifest.name);
+            named
+                .find(|old| other.is_none_or(|other| old.manifest.architecture == other))
+                .map(|found| &old[&key(found)])
+        });
+        match same {
+            Some(old) if old.manifest == package.manifest => {}
+            Some(old) => changes.upgraded.push((old, package)),
+            None => changes.added.push(package),
+        }
+    }
+    let upgraded: BTreeSet<Key<'_>> = changes.upgraded.iter().map(|(old, _)| key(old)).collect();
+    changes.removed =
+        before.iter().filter(|package| !new.contains(&key(package)) && !upgraded.contains(&key(package))).collect();
+    changes
+}
+
+/// The scripts of packages that go, come or change, up to configuration.
+fn steps(before: &[Package<'_>], after: &[Package<'_>], changes: &Changes<'_>) -> (Vec<Step>, Vec<Cover>) {
+    let (mut steps, mut covers) = (Vec::new(), script::covers(after));
+    let dpkg = dpkg_version(after);
+    let mut old_script = |package: &Package<'_>, name: &str, arguments: &[&str]| -> Option<Step> {
+        let text = package.scripts.get(name)?;
+        let path = format!("{OLD_SCRIPTS}/{}.{name}", package.qualified_name());
+        let cover = Cover::new(&path, text.clone());
+        if !covers.contains(&cover) {
+            covers.push(cover);
+        }
+        Some(script::script(package, name, format!("/{path}"), arguments, dpkg))
+    };
+    let old_order = configure_order(before);
+    let place: BTreeMap<Key<'_>, usize> =
+        old_order.iter().enumerate().map(|(place, &index)| (key(&before[index]), place)).collect();
+    // What others need goes last.
+    let mut removed = changes.removed.clone();
+    removed.sort_by_key(|package| std::cmp::Reverse(place.get(&key(package)).copied()));
+    for package in &removed {
+        steps.extend(old_script(package, "prerm", &["remove"]));
+    }
+    for (old, new) in &changes.upgraded {
+        steps.extend(old_script(old, "prerm", &["upgrade", &new.manifest.version]));
+    }
+    for package in &removed {
+        steps.extend(old_script(package, "postrm", &["remove"]));
+        steps.extend(old_script(package, "postrm", &["purge"]));
+    }
+    for (old, new) in &changes.upgraded {
+        let versions = ["upgrade", &old.manifest.version, &new.manifest.version];
+        if new.has_script("preinst") {
+            steps.push(script::script(new, "preinst", info_path(new, "preinst"), &versions, dpkg));
+        }
+    }
+    for package in changes.added.iter().filter(|package| package.has_script("preinst")) {
+        steps.push(script::script(package, "preinst", info_path(package, "preinst"), &["install"], dpkg));
+    }
+    for (old, new) in &changes.upgraded {
+        steps.extend(old_script(old, "postrm", &["upgrade", &new.manifest.version]));
+    }
+    (steps, covers)
+}
+
+/// The triggers that the change sets off.
+fn activated(after: &[Package<'_>], changes: &Changes<'_>) -> BTreeSet<String> {
+    let changed = || {
+        let old = changes.upgraded.iter().map(|(old, _)| *old);
+        old.chain(changes.removed.iter().copied()).chain(coming(changes))
+    };
+    let manifests: Vec<&Manifest> = changed().map(|package| package.manifest).collect();
+    set_off(after, manifests.into_iter(), changed().flat_map(|package| &package.triggers))
+}
+
+fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &BTreeMap<Key<'_>, &str>) -> String {
+    let upgraded: BTreeMap<Key<'_>, &Package<'_>> =
+        changes.upgraded.iter().map(|(old, new)| (key(new), *old)).collect();
+    let mut text = String::new();
+    for package in after {
+        match (upgraded.get(&key(package)), known.get(&key(package))) {
+            (None, Some(kept)) => {
+                text.push_str(kept.trim_end());
+                text.push_str("\n\n");
+            }
+            (old, _) if has_to_run(package) => {
+                let configured = old.map(|old| old.manifest.version.as_str());
+                text.push_str(&stanza(package, State::Unpacked { configured }));
+            }
+            _ => text.push_str(&stanza(package, State::Installed)),
+        }
+    }
+    text
+}
+
+/// A package's own conffiles beside those that were changed.
+fn kept_conffiles(package: &Package<'_>, previous: &Previous<'_>) -> Vec<Placement> {
+    let changed = package.conffiles.iter().filter(|(path, _)| previous.changed_conffiles.contains(path));
+    changed.filter_map(|(path, _)| package.place_beside(path, ".dpkg-dist")).collect()
+}
