@@ -14,7 +14,8 @@ use crate::environment::{self, Inside};
 use crate::etc;
 use crate::layers::Stack;
 use crate::mount::{self, MountError};
-use crate::{device, exec, host, locale, process, pure, userns};
+use crate::probe::{self, Forbidden};
+use crate::{device, exec, flat, host, locale, process, pure, userns};
 
 /// What to run, and in what.
 #[derive(Debug, Clone)]
@@ -68,12 +69,23 @@ pub enum EnterError {
         #[source]
         source: io::Error,
     },
-    /// The kernel refuses to make the namespaces.
-    #[error("cannot make the namespaces to run a view in")]
+    /// The kernel refuses to make the namespaces. [`Forbidden::hint`] tells what to do.
+    #[error("cannot make the namespaces to run a view in: {reason}")]
     Namespaces {
+        /// Why, as far as it can be found out.
+        reason: Forbidden,
         /// The kernel's answer.
         #[source]
         source: io::Error,
+    },
+    /// Layers cannot be stacked here, and the view has several. One flat layer would run.
+    #[error("cannot stack the view's layers: {reason}")]
+    Overlay {
+        /// Why, as far as it can be found out.
+        reason: Forbidden,
+        /// The kernel's answer.
+        #[source]
+        source: MountError,
     },
     /// A step in preparing the view failed.
     #[error("cannot {doing} while entering the view")]
@@ -95,20 +107,29 @@ pub enum EnterError {
 ///
 /// The caller must be single-threaded.
 pub fn enter(spec: &RunSpec) -> EnterError {
-    match try_enter(spec) {
+    match try_enter(spec, true) {
         Ok(never) => match never {},
         Err(e) => e,
     }
 }
 
-fn try_enter(spec: &RunSpec) -> Result<Infallible, EnterError> {
+/// As [`enter`], as if this kernel had no overlayfs.
+#[doc(hidden)]
+pub fn enter_flat(spec: &RunSpec) -> EnterError {
+    match try_enter(spec, false) {
+        Ok(never) => match never {},
+        Err(e) => e,
+    }
+}
+
+fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     if spec.argv.is_empty() {
         return Err(EnterError::NoCommand);
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     if spec.pure {
         leave_host(uid, gid, pure::NAMESPACES)?;
-        return pure::run(|| enter_pure(spec, uid, gid), || exec_pure(spec, uid));
+        return pure::run(|| enter_pure(spec, overlay, uid, gid), || exec_inside(spec, Some(pure_user(uid))));
     }
     let groups: Vec<u32> = rustix::process::getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
     leave_host(uid, gid, UnshareFlags::NEWNS)?;
@@ -119,7 +140,8 @@ fn try_enter(spec: &RunSpec) -> Result<Infallible, EnterError> {
     let files = etc::collect(&stack, &caller);
     let scratch = Scratch::new()?;
     passages.make_places(scratch.upper.as_fd())?;
-    let root = scratch.stack(&stack, &files)?;
+    let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
+    // Last, and over everything: then the old root need not be let go of.
     mount::attach_over_root(&root)?;
     for passage in &passages.mounts {
         mount::attach(&passage.mount, &root, passage.path.strip_prefix("/").unwrap_or(&passage.path))?;
@@ -137,8 +159,12 @@ fn leave_host(uid: u32, gid: u32, flags: UnshareFlags) -> Result<(), EnterError>
     if uid == 0 && userns::unshare(flags).is_ok() {
         return Ok(mount::detach_propagation()?);
     }
-    userns::unshare(flags | UnshareFlags::NEWUSER).map_err(|e| EnterError::Namespaces { source: e.into() })?;
-    userns::map_identity(uid, gid).map_err(|source| EnterError::Namespaces { source })
+    userns::unshare(flags | UnshareFlags::NEWUSER).map_err(|e| refused(e.into()))?;
+    userns::map_identity(uid, gid).map_err(refused)
+}
+
+fn refused(source: io::Error) -> EnterError {
+    EnterError::Namespaces { reason: probe::explain_namespaces(&source), source }
 }
 
 /// The name and home of the user in a pure run.
@@ -147,7 +173,7 @@ fn pure_user(uid: u32) -> (&'static str, &'static str) {
 }
 
 /// Mounts the tree of a pure run, as process 1 of its namespaces.
-fn enter_pure(spec: &RunSpec, uid: u32, gid: u32) -> Result<(), EnterError> {
+fn enter_pure(spec: &RunSpec, overlay: bool, uid: u32, gid: u32) -> Result<(), EnterError> {
     let (name, home) = pure_user(uid);
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let stack = open_layers(&spec.layers)?;
@@ -162,8 +188,7 @@ fn enter_pure(spec: &RunSpec, uid: u32, gid: u32) -> Result<(), EnterError> {
     for name in [c"proc", c"dev", c"sys", c"tmp", c"run", c"home"] {
         mount::make_dir(&scratch.upper, name, 0o755).map_err(prepare("make directories"))?;
     }
-    let root = scratch.stack(&stack, &files)?;
-    mount::attach(&root, &scratch.mount, Path::new("root"))?;
+    let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
     device::mount_proc(&root)?;
     device::mount_minimal(&root)?;
     for (name, mode) in [("tmp", "1777"), ("run", "0755"), ("home", "0755")] {
@@ -176,10 +201,6 @@ fn enter_pure(spec: &RunSpec, uid: u32, gid: u32) -> Result<(), EnterError> {
     rustix::process::chdir(c"/").map_err(prepare("change to /"))?;
     rustix::system::sethostname(b"localhost").map_err(prepare("set the host name"))?;
     process::loopback_up().map_err(|source| EnterError::Prepare { doing: "bring the loopback interface up", source })
-}
-
-fn exec_pure(spec: &RunSpec, uid: u32) -> EnterError {
-    exec_inside(spec, Some(pure_user(uid)))
 }
 
 /// Becomes the program, in a tree that is mounted.
@@ -201,8 +222,16 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Result<Self, EnterError> {
-        let mount = mount::filesystem("tmpfs", &[("mode", "0755"), ("source", "aleph")], mount::PLAIN)?;
-        mount::attach_over_root(&mount)?;
+        let options = [("mode", "0755"), ("source", "aleph")];
+        let mount = mount::filesystem("tmpfs", &options, mount::PLAIN).and_then(|scratch| {
+            mount::attach_over_root(&scratch)?;
+            Ok(scratch)
+        });
+        // Some security modules let namespaces be made and then allow nothing in them.
+        let mount = mount.map_err(|e| match e.source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => refused(e.source),
+            _ => e.into(),
+        })?;
         for name in [c"upper", c"work", c"root", c"upper/etc"] {
             mount::make_dir(&mount, name, 0o755).map_err(prepare("make directories"))?;
         }
@@ -214,12 +243,29 @@ impl Scratch {
         Ok(Self { mount, upper, work })
     }
 
-    /// Writes the files into `/etc` and stacks the layers below. Gives the view's tree, detached.
-    fn stack(&self, layers: &Stack, files: &[(&'static CStr, etc::EtcFile)]) -> Result<OwnedFd, EnterError> {
+    /// Writes the files into `/etc`, stacks the layers below, and attaches the view's tree in the scratch space.
+    fn stack(
+        &self,
+        layers: &Stack,
+        paths: &[PathBuf],
+        files: &[(&'static CStr, etc::EtcFile)],
+        overlay: bool,
+    ) -> Result<OwnedFd, EnterError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(&self.upper, c"etc", flags, Mode::empty()).map_err(prepare("open /etc"))?;
         etc::place(directory.as_fd(), files).map_err(prepare("write files of /etc"))?;
-        Ok(mount::overlay(layers.fds(), self.upper.as_fd(), self.work.as_fd())?)
+        let stacked = match overlay {
+            true => mount::overlay(layers.fds(), self.upper.as_fd(), self.work.as_fd()),
+            false => Err(MountError::new("stack the layers at", "/", Errno::NODEV)),
+        };
+        match (stacked, paths) {
+            (Ok(root), _) => {
+                mount::attach(&root, &self.mount, Path::new("root"))?;
+                Ok(root)
+            }
+            (Err(_), [layer]) => Ok(flat::attach(layer, &self.mount, &self.upper)?),
+            (Err(e), _) => Err(EnterError::Overlay { reason: probe::explain_overlay(&e.source), source: e }),
+        }
     }
 }
 

@@ -18,15 +18,19 @@ mod enter;
 mod environment;
 mod etc;
 mod exec;
+mod flat;
 mod host;
 pub mod ids;
 mod layers;
 mod locale;
 mod mount;
+pub mod probe;
 mod process;
 mod pure;
 mod userns;
 pub mod workshop;
 
+#[doc(hidden)]
+pub use enter::enter_flat;
 pub use enter::{EnterError, RunSpec, enter};
 pub use mount::MountError;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::job::{Event, Harvested};
 use crate::ids::IdMap;
 use crate::mount::MountError;
+use crate::probe::{self, Forbidden};
 
 /// Why a job could not be carried out. That a step failed is not among these: see [`super::Outcome`].
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +20,11 @@ pub enum WorkshopError {
         #[source]
         source: io::Error,
     },
-    /// The kernel refuses to make the namespaces.
-    #[error("cannot make the namespaces to run scripts in")]
+    /// The kernel refuses to make the namespaces. [`Forbidden::hint`] tells what to do.
+    #[error("cannot make the namespaces to run scripts in: {reason}")]
     Namespaces {
+        /// Why, as far as it can be found out.
+        reason: Forbidden,
         /// The kernel's answer.
         #[source]
         source: io::Error,
@@ -98,7 +101,7 @@ impl From<Failure> for WorkshopError {
         let source = io::Error::from_raw_os_error(failure.errno);
         match failure.doing {
             Some(doing) => Self::Inside { doing, source },
-            None => Self::Namespaces { source },
+            None => Self::Namespaces { reason: probe::explain_namespaces(&source), source },
         }
     }
 }
