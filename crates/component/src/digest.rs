@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// An incremental SHA-256.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher(sha2::Sha256);
 
 impl Hasher {

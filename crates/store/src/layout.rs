@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aleph_component::StoreName;
+use aleph_component::{StoreName, TreeId};
 
 /// The directory inside a component that holds what is known of it.
 pub(crate) const META: &str = ".aleph";
@@ -58,14 +58,19 @@ impl Layout {
         self.root.join("trees")
     }
 
+    /// The directory that a tree's names are in.
+    pub fn tree_root(&self, id: &TreeId) -> PathBuf {
+        self.tree(id).join("root")
+    }
+
+    /// The directory of a tree and its listing.
+    pub(crate) fn tree(&self, id: &TreeId) -> PathBuf {
+        self.trees().join(id.to_string())
+    }
+
     /// Views, kept by the room of that name.
     pub fn views(&self) -> PathBuf {
         self.root.join("views")
-    }
-
-    /// What sources have told.
-    pub fn sources(&self) -> PathBuf {
-        self.root.join("sources")
     }
 
     /// Logs of scripts.

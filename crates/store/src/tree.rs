@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::fs::PermissionsExt as _,
     },
-    path::{Path, PathBuf},
+    path::Path,
     thread,
 };
 
@@ -34,7 +34,7 @@ impl Store {
     pub fn write_tree(&self, lock: &WriteLock, entries: &[Entry]) -> Result<TreeId, StoreError> {
         let listing = serde_json::to_vec(entries).expect("entries serialise");
         let id = TreeId::from_digest(Digest::of(&listing));
-        let target = self.tree_directory(&id);
+        let target = self.layout().tree(&id);
         if target.exists() {
             return Ok(id);
         }
@@ -89,24 +89,15 @@ impl Store {
         Ok(crate::fs::sync_file_system(self.layout().root())?)
     }
 
-    /// The directory that a tree's names are in.
-    pub fn tree_root(&self, id: &TreeId) -> PathBuf {
-        self.tree_directory(id).join("root")
-    }
-
     /// The entries of a tree.
     ///
     /// # Errors
     /// If it is not there or its listing does not read.
     pub fn tree_entries(&self, id: &TreeId) -> Result<Vec<Entry>, StoreError> {
-        let directory = self.tree_directory(id);
+        let directory = self.layout().tree(id);
         let path = directory.join("tree.json");
         let bytes = read_if_there(&path)?.unwrap_or_default();
         serde_json::from_slice(&bytes).map_err(|source| StoreError::Manifest { path: directory, source: source.into() })
-    }
-
-    pub(crate) fn tree_directory(&self, id: &TreeId) -> PathBuf {
-        self.layout().trees().join(id.to_string())
     }
 }
 

@@ -197,10 +197,10 @@ fn collection_keeps_what_a_root_reaches_and_removes_the_rest() {
     let root = Root { label: "test".into(), packages: vec![specs[0].linked.id], ..Root::default() };
     let dry = store.gc(&mut lock(store), std::slice::from_ref(&root), true).unwrap();
     assert_eq!((dry.components.as_slice(), dry.packages, dry.trees), (&["other 1".to_owned()][..], 1, 1));
-    assert!(store.tree_root(&tree).exists());
+    assert!(store.layout().tree_root(&tree).exists());
     let wet = store.gc(&mut lock(store), std::slice::from_ref(&root), false).unwrap();
     assert_eq!((wet.kept[0].packages, wet.bytes), (2, 1));
-    assert!(!store.tree_root(&tree).exists());
+    assert!(!store.layout().tree_root(&tree).exists());
     assert_eq!(store.component_rows(None).unwrap().len(), 2);
     clean(store);
 }

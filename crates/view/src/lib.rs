@@ -5,6 +5,7 @@
 
 mod capture;
 mod compose;
+mod configure;
 mod diff;
 mod generation;
 mod launcher;
@@ -17,6 +18,7 @@ mod switch;
 
 pub use capture::{CaptureError, Captured, Intended, merge as merge_captures, read_upper};
 pub use compose::{Composition, Conflict, Member, Settlement, compose};
+pub use configure::{ConfigureError, Configured, Session, configure, keep};
 pub use diff::{Change, Difference, difference};
 pub use generation::{CaptureRef, FORMAT, Generation, Pinned, Request};
 pub use launcher::{Launcher, LauncherError, commands};

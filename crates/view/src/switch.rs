@@ -7,7 +7,7 @@ use std::{
 };
 
 use aleph_component::Digest;
-use aleph_store::{Root, Store, StoreError, WriteLock};
+use aleph_store::{Layout, Root, Store, StoreError, WriteLock};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -91,7 +91,12 @@ pub struct Draft {
 impl Views {
     /// The views below a store's root.
     pub fn new(store: &Store) -> Self {
-        Self { root: store.layout().views() }
+        Self::at(store.layout())
+    }
+
+    /// The same, of a store that need not be opened.
+    pub fn at(layout: &Layout) -> Self {
+        Self { root: layout.views() }
     }
 
     /// The view called `name`, if there is one.
@@ -239,6 +244,17 @@ impl View {
         let directory = self.generation_directory(number);
         let aside = store.layout().tmp().join(format!("forgotten-{}-{number}", std::process::id()));
         fs::rename(&directory, &aside).map_err(at("remove", &directory))?;
+        aleph_store::remove_tree(&aside).map_err(StoreError::from)?;
+        Ok(())
+    }
+
+    /// Removes the view with all its generations.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn delete(self, store: &Store, _lock: &WriteLock) -> Result<(), ViewError> {
+        let aside = store.layout().tmp().join(format!("deleted-{}", std::process::id()));
+        fs::rename(&self.directory, &aside).map_err(at("remove", &self.directory))?;
         aleph_store::remove_tree(&aside).map_err(StoreError::from)?;
         Ok(())
     }

@@ -1,0 +1,220 @@
+//! The arguments. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One store for every package, views into it for every user and project, and updates that relink instead of rebuild.
+#[derive(Parser)]
+#[command(name = "aleph", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the request cannot be satisfied, \
+4 the store is damaged. `run`, `shell` and launchers pass on the program's own code; 126 and 127 mean that it could \
+not be run or was not found.";
+
+/// Options that every command takes.
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// The store's directory [default: /var/lib/aleph for root, ~/.local/share/aleph for others]
+    #[arg(long, global = true, value_name = "DIR", env = "ALEPH_STORE")]
+    pub(crate) store: Option<PathBuf>,
+    /// The view to act on [default: the project's if there is one, else yours]
+    #[arg(long, global = true, value_name = "NAME", env = "ALEPH_TARGET_VIEW")]
+    pub(crate) view: Option<String>,
+    /// How answers are printed
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    pub(crate) format: Format,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub(crate) color: Color,
+    /// Print answers and errors only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say what would be done and do nothing
+    #[arg(long, short = 'n', global = true)]
+    pub(crate) dry_run: bool,
+    /// Use no network: what is cached must do
+    #[arg(long, global = true, env = "ALEPH_OFFLINE")]
+    pub(crate) offline: bool,
+    /// Read sources from this file (one-line or deb822) instead of the host's apt configuration
+    #[arg(long, global = true, value_name = "FILE", env = "ALEPH_SOURCES")]
+    pub(crate) sources: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Add packages to the view: NAME, NAME=VERSION, NAME:ARCH, NAME/SUITE or ./FILE.deb
+    Add {
+        #[arg(required = true, value_name = "PACKAGE")]
+        packages: Vec<String>,
+        /// Bring in what packages recommend, too
+        #[arg(long)]
+        recommends: bool,
+    },
+    /// Remove packages that were asked for, and what only they needed
+    Remove {
+        #[arg(required = true, value_name = "PACKAGE")]
+        packages: Vec<String>,
+    },
+    /// Take newer versions: of everything, or of the packages named
+    Update {
+        #[arg(value_name = "PACKAGE")]
+        packages: Vec<String>,
+    },
+    /// Run a command in the view, or a package's command that no view has
+    Run {
+        /// Cut off from home, network, environment and the host's processes
+        #[arg(long)]
+        pure: bool,
+        /// Run with these packages instead of the view's
+        #[arg(long, value_name = "PACKAGE")]
+        with: Vec<String>,
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Start a shell in the view
+    Shell {
+        /// Cut off from home, network, environment and the host's processes
+        #[arg(long)]
+        pure: bool,
+    },
+    /// List what the view holds
+    List {
+        /// Everything, not only what was asked for
+        #[arg(long, short)]
+        all: bool,
+    },
+    /// Search names and summaries of what the sources offer
+    Search {
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
+    },
+    /// Show what the sources offer under a name, and what the store has of it
+    Show {
+        #[arg(value_name = "PACKAGE")]
+        package: String,
+    },
+    /// Say why a package is in the view
+    Why {
+        #[arg(value_name = "PACKAGE")]
+        package: String,
+    },
+    /// List the view's generations
+    History,
+    /// Go back to the generation before, or to generation N
+    Rollback {
+        #[arg(value_name = "N")]
+        generation: Option<u32>,
+    },
+    /// Make this directory a project, with a view of its own
+    Init,
+    /// Put archives from files into the store
+    Import {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Look at views
+    #[command(subcommand)]
+    View(ViewCommand),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Look after sources
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// The main job, told in a terminal, in a store of its own
+    Tour,
+    /// Print a script that completes arguments in a shell
+    Completions { shell: clap_complete::Shell },
+    /// Run the command that a launcher names
+    #[command(hide = true)]
+    Launch {
+        launcher: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// Run scripts for a composition that another process makes
+    #[command(hide = true, name = WORKER)]
+    Worker,
+}
+
+
+/// The name of the hidden command that a sandbox's worker is started with.
+pub(crate) const WORKER: &str = "sandbox-worker";
+
+#[derive(Subcommand)]
+pub(crate) enum ViewCommand {
+    /// List all views of the store
+    List,
+    /// Show the current generation: packages, trees, what scripts wrote, warnings
+    Show,
+    /// Show what changed between two generations [default: the current one and the one before]
+    Diff { from: Option<u32>, to: Option<u32> },
+    /// List what scripts wrote, with owners and modes as they set them
+    Captured,
+    /// Forget old generations, so that `store gc` can remove what only they need
+    Prune {
+        /// How many of the newest to keep besides the current one
+        #[arg(long, default_value_t = 0)]
+        keep: usize,
+    },
+    /// Print the directory of the view's commands, for PATH
+    Path,
+    /// Remove the view named with --view, with all its generations
+    Delete,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Count what is there and what sharing saves
+    Info,
+    /// Read and prove every byte
+    Verify,
+    /// Remove what no generation of any view needs
+    Gc,
+    /// Make the database anew and fetch damaged files again
+    Repair,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SourceCommand {
+    /// List sources and what was last heard of them
+    List,
+    /// Ask the sources what they offer now
+    Update,
+}
+
+impl Global {
+    /// The options of a launcher: its store and view, everything else as usual.
+    pub(crate) fn for_launcher(store: &std::path::Path, view: &str) -> Self {
+        Self {
+            store: Some(store.to_owned()),
+            view: Some(view.to_owned()),
+            format: Format::Human,
+            color: Color::Auto,
+            quiet: false,
+            dry_run: false,
+            offline: false,
+            sources: None,
+        }
+    }
+}

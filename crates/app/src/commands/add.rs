@@ -1,0 +1,131 @@
+//! `aleph add`, `aleph remove` and `aleph update`.
+
+use std::process::ExitCode;
+
+use aleph_exchange::apt::solve::Upgrade;
+use aleph_view::{Change, Difference};
+use serde_json::json;
+
+use crate::{
+    failure::Outcome,
+    host::Host,
+    ops::{
+        apply::Applied,
+        change::{self, Changed, Wish},
+        plan::Plan,
+        timings::Timings,
+    },
+    output::{Printer, bold, count, cyan},
+};
+
+/// Changes with more lines than this are summed up unless they are asked for.
+const MANY: usize = 40;
+
+/// Adds packages to the view.
+pub(crate) fn add(host: &Host, printer: &Printer, packages: &[String], recommends: bool) -> Outcome {
+    let wish = Wish { add: packages.to_vec(), recommends, ..Wish::default() };
+    run(host, printer, &wish, &format!("add {}", packages.join(" ")))
+}
+
+/// Removes packages from the view.
+pub(crate) fn remove(host: &Host, printer: &Printer, packages: &[String]) -> Outcome {
+    let wish = Wish { remove: packages.to_vec(), ..Wish::default() };
+    run(host, printer, &wish, &format!("remove {}", packages.join(" ")))
+}
+
+/// Takes newer versions.
+pub(crate) fn update(host: &Host, printer: &Printer, packages: &[String]) -> Outcome {
+    let upgrade = if packages.is_empty() { Upgrade::All } else { Upgrade::Names(packages.to_vec()) };
+    let reason = format!("update {}", packages.join(" "));
+    run(host, printer, &Wish { upgrade, ..Wish::default() }, reason.trim())
+}
+
+fn run(host: &Host, printer: &Printer, wish: &Wish, reason: &str) -> Outcome {
+    let target = host.target()?;
+    let changed = change::change(host, printer, &target, wish, reason)?;
+    report(printer, &changed);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what became of a wish.
+pub(crate) fn report(printer: &Printer, changed: &Changed) {
+    match changed {
+        Changed::Nothing(plan, timings) => {
+            let view = plan.record.name.to_string();
+            let generation = plan.before.as_ref().map(|before| before.number);
+            let data = json!({ "view": view, "generation": generation, "changes": [], "timings_ms": timings });
+            printer.answer("change", &data, |_| format!("{} has that already", bold(&view)));
+        }
+        Changed::Planned(plan, timings) => {
+            let changes = plan.changes();
+            let data = json!({
+                "view": plan.record.name, "changes": changes, "timings_ms": timings,
+                "packages": plan.chosen.iter().map(|chosen| json!({ "name": chosen.name, "version": chosen.version, "architecture": chosen.architecture })).collect::<Vec<_>>(),
+                "archive_bytes": plan.chosen.iter().map(|chosen| chosen.size).sum::<u64>(),
+            });
+            printer.answer("plan", &data, |_| {
+                format!("{}\n{} would change: {}", listed(&changes), bold(plan.record.name.as_str()), summed(&changes))
+            });
+        }
+        Changed::Done(plan, applied) => done(printer, plan, applied),
+    }
+}
+
+fn done(printer: &Printer, plan: &Plan, applied: &Applied) {
+    let changes = plan.changes();
+    let generation = &applied.generation;
+    let data = json!({
+        "view": applied.view.record.name, "generation": generation.number, "changes": changes,
+        "warnings": generation.warnings, "timings_ms": applied.timings, "commands": applied.view.bin(),
+    });
+    for warning in &generation.warnings {
+        printer.warning(warning);
+    }
+    printer.answer("change", &data, |_| {
+        format!(
+            "{}\n{} is now at generation {}: {}, in {}",
+            listed(&changes),
+            bold(applied.view.record.name.as_str()),
+            generation.number,
+            summed(&changes),
+            seconds(&applied.timings),
+        )
+    });
+    let first = plan.before.is_none() && plan.project.is_none();
+    if first && !Host::path_has(&applied.view.bin()) {
+        let line = format!("export PATH=\"{}:$PATH\"", applied.view.bin().display());
+        printer.note(&format!("to have its commands in your shell: {}", cyan(&line)));
+    }
+}
+
+/// The lines of a change, or its size if they are many.
+fn listed(changes: &[Difference]) -> String {
+    let (loud, relinked): (Vec<Difference>, Vec<Difference>) =
+        changes.iter().cloned().partition(|difference| !matches!(difference.change, Change::Relinked { .. }));
+    let mut text = super::view::lines(&loud[..loud.len().min(MANY)]);
+    if loud.len() > MANY {
+        text.push_str(&format!("\n… and {} more: `aleph view diff` lists them", loud.len() - MANY));
+    }
+    if !relinked.is_empty() && relinked.len() <= 8 {
+        text.push_str(&format!("\n{}", super::view::lines(&relinked)));
+    }
+    text.trim_start_matches('\n').to_owned()
+}
+
+/// `3 added, 1 replaced, 12 relinked`.
+fn summed(changes: &[Difference]) -> String {
+    let number = |is: fn(&Change) -> bool| changes.iter().filter(|difference| is(&difference.change)).count();
+    let parts = [
+        (number(|change| matches!(change, Change::Added { .. })), "added"),
+        (number(|change| matches!(change, Change::Replaced { .. })), "replaced"),
+        (number(|change| matches!(change, Change::Removed { .. })), "removed"),
+        (number(|change| matches!(change, Change::Relinked { .. })), "relinked"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    if parts.is_empty() { count(0, "change") } else { parts.join(", ") }
+}
+
+fn seconds(timings: &Timings) -> String {
+    format!("{:.1} s", timings.total().as_secs_f64())
+}

@@ -1,0 +1,57 @@
+//! One file for each command.
+
+mod add;
+mod history;
+mod import;
+mod init;
+mod list;
+mod run;
+mod search;
+mod show;
+mod source;
+mod store;
+mod tour;
+mod view;
+mod why;
+
+pub(crate) use run::current;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::Outcome,
+    host::Host,
+    output::Printer,
+};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
+    match cli.command {
+        Command::Add { packages, recommends } => add::add(host, printer, &packages, recommends),
+        Command::Remove { packages } => add::remove(host, printer, &packages),
+        Command::Update { packages } => add::update(host, printer, &packages),
+        Command::Run { pure, with, command } => run::run(host, printer, pure, &with, command),
+        Command::Shell { pure } => run::shell(host, printer, pure),
+        Command::List { all } => list::list(host, printer, all),
+        Command::Search { words } => search::search(host, printer, &words),
+        Command::Show { package } => show::show(host, printer, &package),
+        Command::Why { package } => why::why(host, printer, &package),
+        Command::History => history::history(host, printer),
+        Command::Rollback { generation } => history::rollback(host, printer, generation),
+        Command::Init => init::init(host, printer),
+        Command::Import { files } => import::import(host, printer, &files),
+        Command::View(command) => view::run(host, printer, &command),
+        Command::Store(command) => store::run(host, printer, &command),
+        Command::Source(command) => source::run(host, printer, &command),
+        Command::Tour => tour::tour(host, printer),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "aleph", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Launch { launcher, arguments } => run::launch(&launcher, arguments),
+        Command::Worker => run::worker(),
+    }
+}

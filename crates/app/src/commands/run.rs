@@ -1,0 +1,120 @@
+//! `aleph run`, `aleph shell`, launchers and the sandbox's worker.
+
+use std::{
+    ffi::OsString,
+    path::Path,
+    process::ExitCode,
+};
+
+use aleph_sandbox::{EnterError, RunSpec, enter};
+use aleph_store::Layout;
+use aleph_view::{Launcher, RunLayers, ViewName, Views};
+
+use crate::{
+    failure::{Failure, Outcome},
+    host::Host,
+    ops,
+    output::Printer,
+};
+
+/// Runs a command in the view; with `with`, or when no view has the command, in a view made for it.
+pub(crate) fn run(
+    host: &Host,
+    printer: &Printer,
+    pure: bool,
+    with: &[String],
+    command: Vec<OsString>,
+) -> Outcome {
+    if !with.is_empty() {
+        let layers = ops::once::layers(host, printer, with)?;
+        return Err(start(host, &layers, pure, command).into());
+    }
+    let layers = ops::project::ready(host, printer)?;
+    let name = command[0].to_str().filter(|name| !name.contains('/'));
+    let inside = layers.filter(|layers| name.is_none_or(|name| has_command(host, layers, name)));
+    if let Some(layers) = inside {
+        return Err(start(host, &layers, pure, command).into());
+    }
+    // Not in the view: a package of that name will do, if there is one.
+    match name {
+        Some(name) if ops::once::is_offered(host, printer, name)? => {
+            let layers = ops::once::layers(host, printer, &[name.to_owned()])?;
+            Err(start(host, &layers, pure, command).into())
+        }
+        _ => Err(EnterError::CommandNotFound { command: command[0].clone() }.into()),
+    }
+}
+
+/// The directories of a view that are searched for commands.
+const SEARCHED: [&str; 6] = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "usr/games", "usr/local/games"];
+
+fn has_command(host: &Host, layers: &RunLayers, name: &str) -> bool {
+    SEARCHED.iter().any(|directory| has(host, layers, &Path::new(directory).join(name)))
+}
+
+/// Starts the user's shell in the view.
+pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
+    let layers = ops::project::ready(host, printer)?
+        .ok_or_else(|| Failure::new("there is no view yet").hint("`aleph add PACKAGE` makes yours"))?;
+    let wanted = Host::shell().filter(|shell| has(host, &layers, shell));
+    let shell = wanted.map_or_else(|| fallback_shell(host, &layers), |shell| shell.into_os_string());
+    Err(start(host, &layers, pure, vec![shell]).into())
+}
+
+fn fallback_shell(host: &Host, layers: &RunLayers) -> OsString {
+    let bash = Path::new("/usr/bin/bash");
+    if has(host, layers, bash) { bash.into() } else { "/bin/sh".into() }
+}
+
+/// Whether the view has a file or a link at this path. The topmost tree that names it decides.
+fn has(host: &Host, layers: &RunLayers, program: &Path) -> bool {
+    let inside = program.strip_prefix("/").unwrap_or(program);
+    let merged = Path::new("usr").join(inside);
+    let layout = Layout::new(&host.store_root);
+    let in_tree = |root: std::path::PathBuf| {
+        [root.join(inside), root.join(&merged)].into_iter().find_map(|path| path.symlink_metadata().ok())
+    };
+    let found = layers.trees.iter().find_map(|tree| in_tree(layout.tree_root(tree)));
+    found.is_some_and(|found| found.is_file() || found.is_symlink())
+}
+
+/// Runs the command that a launcher names.
+pub(crate) fn launch(launcher: &Path, arguments: Vec<OsString>) -> Outcome {
+    let text = std::fs::read_to_string(launcher)?;
+    let launcher = Launcher::parse(&launcher.display().to_string(), &text)?;
+    let global = crate::cli::Global::for_launcher(&launcher.store, &launcher.view);
+    let host = Host::from_environment(&global)?;
+    let name: ViewName = launcher.view.parse()?;
+    let layers = current(&host, &name)?.ok_or_else(|| crate::host::no_view(&name))?;
+    let mut command = vec![OsString::from(launcher.command)];
+    command.extend(arguments);
+    Err(start(&host, &layers, false, command).into())
+}
+
+/// Serves another aleph that composes a view.
+pub(crate) fn worker() -> Outcome {
+    aleph_sandbox::workshop::worker_main()
+}
+
+/// What the current generation of a view runs on, without opening the store.
+pub(crate) fn current(host: &Host, name: &ViewName) -> Outcome<Option<RunLayers>> {
+    let views = Views::at(&Layout::new(&host.store_root));
+    Ok(match views.get(name)? {
+        Some(view) => view.run_layers()?,
+        None => None,
+    })
+}
+
+/// Becomes the command. Returns only if that failed.
+fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> EnterError {
+    let layout = Layout::new(&host.store_root);
+    enter(&RunSpec {
+        view: layers.view.clone(),
+        layers: layers.trees.iter().map(|tree| layout.tree_root(tree)).collect(),
+        argv,
+        env: Host::environment(),
+        cwd: host.cwd.clone(),
+        home: host.home.clone(),
+        pure,
+    })
+}

@@ -1,0 +1,171 @@
+//! `aleph view`: looking at views and thinning them out.
+
+use std::process::ExitCode;
+
+use aleph_component::{Node, Owner};
+use aleph_view::{Change, Difference, Generation, View, Views, difference};
+use serde_json::json;
+
+use crate::{
+    cli::ViewCommand,
+    failure::{Failure, Outcome},
+    host::Host,
+    output::{Printer, bold, count, table},
+};
+
+pub(crate) fn run(host: &Host, printer: &Printer, command: &ViewCommand) -> Outcome {
+    match command {
+        ViewCommand::List => list(host, printer),
+        ViewCommand::Show => show(host, printer),
+        ViewCommand::Diff { from, to } => diff(host, printer, *from, *to),
+        ViewCommand::Captured => captured(host, printer),
+        ViewCommand::Prune { keep } => prune(host, printer, *keep),
+        ViewCommand::Path => {
+            let store = host.store_to_read()?;
+            printer.line(&host.view(&store)?.bin().display().to_string());
+            Ok(ExitCode::SUCCESS)
+        }
+        ViewCommand::Delete => delete(host, printer),
+    }
+}
+
+fn list(host: &Host, printer: &Printer) -> Outcome {
+    let store = host.store_to_read()?;
+    let mut rows = Vec::new();
+    for view in Views::new(&store).list()? {
+        let current = view.current()?;
+        rows.push(json!({
+            "name": view.record.name, "kind": view.record.kind, "owner": view.record.owner,
+            "project": view.record.project, "generation": current.as_ref().map(|current| current.number),
+            "packages": current.map_or(0, |current| current.packages.len()),
+        }));
+    }
+    printer.answer("views", &rows, |rows| {
+        let cell = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let line = |row: &serde_json::Value| {
+            let generation = row["generation"].as_u64().map_or("empty".to_owned(), |n| format!("generation {n}"));
+            let packages = format!("{} packages", row["packages"]);
+            let place = row["project"].as_str().unwrap_or_default().to_owned();
+            vec![cell(&row["name"]), cell(&row["kind"]), cell(&row["owner"]), generation, packages, place]
+        };
+        table(&rows.iter().map(line).collect::<Vec<_>>())
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn current(view: &View) -> Outcome<Generation> {
+    view.current()?.ok_or_else(|| Failure::new(format!("view {} has no generation yet", view.record.name)))
+}
+
+fn show(host: &Host, printer: &Printer) -> Outcome {
+    let store = host.store_to_read()?;
+    let view = host.view(&store)?;
+    let generation = current(&view)?;
+    printer.answer("generation", &generation, |generation| {
+        let trees = generation.trees();
+        let trees: Vec<String> = trees.iter().map(|tree| store.layout().tree_root(tree).display().to_string()).collect();
+        let requested: Vec<&str> = generation.requested.iter().map(|request| request.0.as_str()).collect();
+        let mut text = format!(
+            "{} generation {}, made {} by {}: {}\nasked for: {}\nholds {}\n",
+            bold(view.record.name.as_str()),
+            generation.number,
+            super::history::date(generation.created),
+            generation.by,
+            generation.reason,
+            requested.join(" "),
+            count(generation.packages.len(), "package"),
+        );
+        text.push_str(&format!("runs on, topmost first:\n  {}\n", trees.join("\n  ")));
+        text.push_str(&format!("commands: {}\n", view.bin().display()));
+        for warning in &generation.warnings {
+            text.push_str(&format!("warning: {warning}\n"));
+        }
+        text
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn diff(host: &Host, printer: &Printer, from: Option<u32>, to: Option<u32>) -> Outcome {
+    let store = host.store_to_read()?;
+    let view = host.view(&store)?;
+    let now = current(&view)?;
+    let to = to.map_or_else(|| Ok(now.clone()), |number| view.generation(number))?;
+    let from = match from.or(to.parent) {
+        Some(number) => view.generation(number)?.packages,
+        None => Vec::new(),
+    };
+    let differences = difference(&from, &to.packages);
+    printer.answer("diff", &differences, |differences| lines(differences));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What changed, a line each.
+pub(crate) fn lines(differences: &[Difference]) -> String {
+    let line = |difference: &Difference| {
+        let package = difference.package.clone();
+        match &difference.change {
+            Change::Added { version } => vec!["+".to_owned(), package, version.clone()],
+            Change::Removed { version } => vec!["-".to_owned(), package, version.clone()],
+            Change::Replaced { from, to } => vec!["~".to_owned(), package, format!("{from} -> {to}")],
+            Change::Relinked { version, slots } => {
+                vec!["=".to_owned(), package, format!("{version}, relinked: {}", slots.join(" "))]
+            }
+        }
+    };
+    table(&differences.iter().map(line).collect::<Vec<_>>())
+}
+
+fn captured(host: &Host, printer: &Printer) -> Outcome {
+    let store = host.store_to_read()?;
+    let view = host.view(&store)?;
+    let Some(capture) = current(&view)?.capture else { return Ok(ExitCode::SUCCESS) };
+    let manifest = store.manifest(&capture.component)?;
+    printer.answer("captured", &manifest.tree, |entries| {
+        let line = |entry: &aleph_component::Entry| {
+            let Owner { uid, gid } = entry.owner;
+            let (mode, what) = match &entry.node {
+                Node::Directory { mode } => (format!("d{mode:04o}"), String::new()),
+                Node::File { mode, size, .. } => (format!("-{mode:04o}"), size.to_string()),
+                Node::Symlink { target } => ("l".to_owned(), format!("-> {target}")),
+                Node::Absent => ("removed".to_owned(), String::new()),
+            };
+            vec![mode, format!("{uid}:{gid}"), format!("/{}", entry.path), what]
+        };
+        table(&entries.iter().map(line).collect::<Vec<_>>())
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prune(host: &Host, printer: &Printer, keep: usize) -> Outcome {
+    let store = host.store()?;
+    let lock = host.lock(&store, "pruning", printer)?;
+    let view = host.view(&store)?;
+    let now = view.current_number()?;
+    let numbers = view.numbers()?;
+    let others: Vec<u32> = numbers.into_iter().filter(|number| Some(*number) != now).collect();
+    let doomed = &others[..others.len().saturating_sub(keep)];
+    if !host.global.dry_run {
+        doomed.iter().try_for_each(|number| view.forget(&store, &lock, *number))?;
+    }
+    let verb = if host.global.dry_run { "would forget" } else { "forgot" };
+    printer.answer("prune", &doomed, |doomed| {
+        format!("{verb} {} of {}", count(doomed.len(), "generation"), view.record.name)
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn delete(host: &Host, printer: &Printer) -> Outcome {
+    if host.global.view.is_none() {
+        return Err(Failure::new("name the view to delete with --view").with_code(2));
+    }
+    let store = host.store()?;
+    let lock = host.lock(&store, "deleting a view", printer)?;
+    let view = host.view(&store)?;
+    let record = view.record.clone();
+    if !host.global.dry_run {
+        view.delete(&store, &lock)?;
+    }
+    let verb = if host.global.dry_run { "would delete" } else { "deleted" };
+    printer.answer("delete", &record, |record| format!("{verb} view {}", record.name));
+    Ok(ExitCode::SUCCESS)
+}

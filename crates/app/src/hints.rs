@@ -1,0 +1,65 @@
+//! What to do about an error, by kind. Hints are data of the libraries' errors, put into words here.
+
+use std::{error::Error, io};
+
+use aleph_sandbox::EnterError;
+use aleph_store::StoreError;
+use aleph_view::ViewError;
+
+use crate::failure::{DAMAGED, UNSATISFIABLE};
+
+/// What to do about this error; its causes are asked separately.
+pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<String> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return io_hints(error);
+    }
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return store_hints(error);
+    }
+    if let Some(ViewError::NoGeneration { .. }) = error.downcast_ref() {
+        return vec!["`aleph history` lists the generations".to_owned()];
+    }
+    if let Some(EnterError::CommandNotFound { command }) = error.downcast_ref() {
+        let command = command.display();
+        return vec![
+            format!("`aleph search {command}` finds packages; `aleph add PACKAGE` puts one into the view"),
+        ];
+    }
+    Vec::new()
+}
+
+/// The exit code that an error asks for.
+pub(crate) fn code_of(error: &(dyn Error + 'static)) -> u8 {
+    match (error.downcast_ref::<StoreError>(), error.downcast_ref::<EnterError>()) {
+        (Some(StoreError::Manifest { .. }), _) => DAMAGED,
+        (_, Some(EnterError::CommandNotFound { .. })) => 127,
+        (_, Some(EnterError::NotExecutable { .. })) => 126,
+        _ if error.is::<aleph_exchange::apt::solve::Unsolvable>() => UNSATISFIABLE,
+        _ => 1,
+    }
+}
+
+fn io_hints(error: &io::Error) -> Vec<String> {
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free space on that file system: `aleph view prune` forgets old generations, `aleph store gc` removes what \
+             no generation needs; nothing was changed"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "use a store of your own (the default for users, or --store DIR), or run this as the owner of the store"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "choose a store on a writable file system with --store DIR",
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
+fn store_hints(error: &StoreError) -> Vec<String> {
+    let hint = match error {
+        StoreError::Missing { .. } => "`aleph add PACKAGE` makes a store",
+        StoreError::Format(_) => "use a newer version of aleph, or another store with --store DIR",
+        StoreError::Manifest { .. } | StoreError::Database { .. } => "`aleph store repair` mends what can be mended",
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}

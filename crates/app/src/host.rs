@@ -1,0 +1,151 @@
+//! The one place that looks at the environment, the user and the home directory.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use aleph_store::{Holder, Store, WriteLock};
+use aleph_view::{Kind, Project, View, ViewName, ViewRecord, Views};
+
+use crate::{
+    cli::Global,
+    failure::{Failure, Outcome},
+    output::Printer,
+};
+
+/// What the process was started with.
+pub(crate) struct Host {
+    pub(crate) login: String,
+    pub(crate) home: PathBuf,
+    pub(crate) cwd: PathBuf,
+    pub(crate) store_root: PathBuf,
+    pub(crate) cache: PathBuf,
+    pub(crate) global: Global,
+}
+
+/// A view that may not exist yet, and the project that it is for.
+pub(crate) struct Target {
+    pub(crate) record: ViewRecord,
+    pub(crate) project: Option<Project>,
+}
+
+impl Host {
+    pub(crate) fn from_environment(global: &Global) -> Outcome<Self> {
+        let uid = rustix::process::geteuid();
+        let account = account(uid.as_raw());
+        let home = variable("HOME").or(account.as_ref().map(|(_, home)| home.clone()));
+        let home = home.unwrap_or_else(|| PathBuf::from("/"));
+        let login = account.map_or_else(|| format!("uid{}", uid.as_raw()), |(login, _)| login);
+        let (data, cache) = if uid.is_root() {
+            (PathBuf::from("/var/lib/aleph"), PathBuf::from("/var/cache/aleph"))
+        } else {
+            let below = |variable_name: &str, default: &str| {
+                variable(variable_name).filter(|path| path.is_absolute()).unwrap_or_else(|| home.join(default))
+            };
+            (below("XDG_DATA_HOME", ".local/share").join("aleph"), below("XDG_CACHE_HOME", ".cache").join("aleph"))
+        };
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let store_root = match &global.store {
+            Some(path) => cwd.join(path),
+            None => data,
+        };
+        let cache = variable("ALEPH_CACHE").map_or(cache, |path| cwd.join(path));
+        Ok(Self { login, home, cwd, store_root, cache, global: global.clone() })
+    }
+
+    /// The store, made if it is not there.
+    pub(crate) fn store(&self) -> Outcome<Store> {
+        Ok(Store::open(&self.store_root)?)
+    }
+
+    /// The store for looking only: one that another user owns will do.
+    pub(crate) fn store_to_read(&self) -> Outcome<Store> {
+        match Store::open(&self.store_root) {
+            Ok(store) => Ok(store),
+            Err(_) if self.store_root.join("format.json").exists() => Ok(Store::open_existing(&self.store_root)?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for the right to write, saying so if it takes a while.
+    pub(crate) fn lock(&self, store: &Store, purpose: &str, printer: &Printer) -> Outcome<WriteLock> {
+        let waiting = |holder: &Holder| {
+            let pid = holder.pid.map_or_else(String::new, |pid| format!(" (process {pid}, {})", holder.purpose));
+            printer.note(&format!("waiting for another aleph{pid} to finish writing to this store"));
+        };
+        Ok(store.lock(purpose, waiting)?)
+    }
+
+    /// The view that a command acts on.
+    pub(crate) fn target(&self) -> Outcome<Target> {
+        let record = |name, kind, project| ViewRecord { name, kind, owner: self.login.clone(), project };
+        if let Some(name) = &self.global.view {
+            let name: ViewName = name.parse()?;
+            let kind = if name == ViewName::system() { Kind::System } else { Kind::User };
+            return Ok(Target { record: record(name, kind, None), project: None });
+        }
+        if let Some(project) = Project::find(&self.cwd)? {
+            let name = ViewName::project(project.directory());
+            let directory = Some(project.directory().to_owned());
+            return Ok(Target { record: record(name, Kind::Project, directory), project: Some(project) });
+        }
+        Ok(Target { record: record(ViewName::user(&self.login), Kind::User, None), project: None })
+    }
+
+    /// The view that a command acts on; it must be there.
+    pub(crate) fn view(&self, store: &Store) -> Outcome<View> {
+        let name = self.target()?.record.name;
+        Views::new(store).get(&name)?.ok_or_else(|| no_view(&name))
+    }
+
+    /// This program, for launchers and workers.
+    pub(crate) fn program() -> Outcome<PathBuf> {
+        Ok(std::env::current_exe()?)
+    }
+
+    /// The environment that a program of a view inherits.
+    pub(crate) fn environment() -> Vec<(OsString, OsString)> {
+        std::env::vars_os().collect()
+    }
+
+    /// The user's shell.
+    pub(crate) fn shell() -> Option<PathBuf> {
+        variable("SHELL")
+    }
+
+    /// Seconds since the epoch.
+    pub(crate) fn now() -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// Whether the user's `PATH` has this directory.
+    pub(crate) fn path_has(directory: &Path) -> bool {
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|entry| entry == directory))
+    }
+}
+
+/// What is said when a view is asked for that nobody made.
+pub(crate) fn no_view(name: &ViewName) -> Failure {
+    Failure::new(format!("there is no view `{name}` in this store"))
+        .hint("`aleph add PACKAGE` makes your view; `aleph view list` shows all of them")
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Name and home of a user, from the host's table.
+fn account(uid: u32) -> Option<(String, PathBuf)> {
+    let table = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = table.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()))?;
+    let fields: Vec<&str> = line.split(':').collect();
+    Some(((*fields.first()?).to_owned(), PathBuf::from(fields.get(5)?)))
+}
+
+/// Lets a write to a closed pipe end the process.
+pub(crate) fn default_broken_pipe() {
+    // SAFETY: called once, before any thread exists.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}

@@ -1,0 +1,297 @@
+//! From what somebody wishes to a new generation: read the view, ask the solver, make a plan, apply it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aleph_exchange::apt::{
+    index::PreparedIndex,
+    solve::{self, Kept, Solution, Upgrade, VersionChoice, Want},
+};
+use aleph_store::Store;
+use aleph_view::{Generation, Lock, Pinned, Request, Views};
+
+use super::{
+    apply::{self, Applied},
+    local,
+    plan::{Chosen, Plan},
+    sources,
+    timings::Timings,
+};
+use crate::{
+    failure::{Failure, Outcome},
+    host::{Host, Target},
+    output::Printer,
+};
+
+/// What somebody wishes of a view.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    /// Requests to add; one of the same name is replaced.
+    pub(crate) add: Vec<String>,
+    /// Names to ask for no longer.
+    pub(crate) remove: Vec<String>,
+    /// What moves to newer versions.
+    pub(crate) upgrade: Upgrade,
+    /// Whether recommended packages come along.
+    pub(crate) recommends: bool,
+}
+
+/// What became of a wish.
+pub(crate) enum Changed {
+    /// The view was as wished.
+    Nothing(Plan, Timings),
+    /// This would be done.
+    Planned(Plan, Timings),
+    /// This was done.
+    Done(Box<Plan>, Box<Applied>),
+}
+
+/// How often a plan is made anew because another process changed the view meanwhile.
+const TRIES: usize = 5;
+
+/// Changes a view as wished.
+pub(crate) fn change(host: &Host, printer: &Printer, target: &Target, wish: &Wish, reason: &str) -> Outcome<Changed> {
+    carry_out(host, printer, |store| plan(host, printer, store, target, wish, reason))
+}
+
+/// Brings a project's view to its lock file, or, without one, to its manifest.
+pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
+    let target = host.target()?;
+    let project = target.project.clone().ok_or_else(|| Failure::new("this is no project"))?;
+    match Lock::read(&project.lock_file())? {
+        Some(lock) => {
+            carry_out(host, printer, |store| Ok((plan_of_lock(store, &target, &lock)?, Timings::default())))
+        }
+        None => {
+            let add = project.packages.iter().map(|request| request.0.clone()).collect();
+            change(host, printer, &target, &Wish { add, recommends: project.recommends, ..Wish::default() }, "sync")
+        }
+    }
+}
+
+fn carry_out(
+    host: &Host,
+    printer: &Printer,
+    make: impl Fn(&Store) -> Outcome<(Plan, Timings)>,
+) -> Outcome<Changed> {
+    let store = host.store()?;
+    for _ in 0..TRIES {
+        let (plan, timings) = make(&store)?;
+        if plan.is_nothing() {
+            if !host.global.dry_run {
+                follow_unchanged(host, &store, &plan)?;
+            }
+            return Ok(Changed::Nothing(plan, timings));
+        }
+        if host.global.dry_run {
+            return Ok(Changed::Planned(plan, timings));
+        }
+        match apply::apply(host, printer, &store, &plan) {
+            Err(failure) if failure.is_stale() => {}
+            Err(failure) => return Err(failure),
+            Ok(mut applied) => {
+                applied.timings.add(timings);
+                super::project::follow(host, &applied.view, &applied.generation)?;
+                return Ok(Changed::Done(Box::new(plan), Box::new(applied)));
+            }
+        }
+    }
+    Err(Failure::new("another process keeps changing this view").hint("wait for it and run this again"))
+}
+
+/// A lock file that went missing is written again although nothing else changes.
+fn follow_unchanged(host: &Host, store: &Store, plan: &Plan) -> Outcome<()> {
+    match (Views::new(store).get(&plan.record.name)?, &plan.before) {
+        (Some(view), Some(before)) => super::project::follow(host, &view, before),
+        _ => Ok(()),
+    }
+}
+
+fn before(store: &Store, target: &Target) -> Outcome<Option<Generation>> {
+    Ok(match Views::new(store).get(&target.record.name)? {
+        Some(view) => view.current()?,
+        None => None,
+    })
+}
+
+fn plan(
+    host: &Host,
+    printer: &Printer,
+    store: &Store,
+    target: &Target,
+    wish: &Wish,
+    reason: &str,
+) -> Outcome<(Plan, Timings)> {
+    let mut timings = Timings::default();
+    let before = before(store, target)?;
+    let mut requested: Vec<Request> = match (&target.project, &before) {
+        (Some(project), _) => project.packages.clone(),
+        (None, Some(before)) => before.requested.clone(),
+        (None, None) => Vec::new(),
+    };
+    let (files, names): (Vec<_>, Vec<_>) = wish.add.iter().partition(|text| local::is_file(text));
+    let locals = local::import(host, printer, store, &files)?;
+    for name in &wish.remove {
+        let found = requested.iter().position(|request| request.0 == *name || request.name() == name);
+        let index = found.ok_or_else(|| not_requested(name, before.as_ref()))?;
+        requested.remove(index);
+    }
+    let added = names.into_iter().cloned().chain(locals.iter().map(local::Local::request));
+    for text in added {
+        requested.retain(|request| request.name() != Request(text.clone()).name());
+        requested.push(Request(text));
+    }
+    let mut plan = Plan {
+        record: target.record.clone(),
+        project: target.project.clone(),
+        before,
+        requested,
+        chosen: Vec::new(),
+        locked: Vec::new(),
+        reason: reason.to_owned(),
+    };
+    if wish.remove.is_empty() && wish.upgrade == Upgrade::None && is_satisfied(&plan) {
+        let held = plan.before.as_ref().map(|before| before.packages.as_slice());
+        plan.chosen = chosen_of(held.unwrap_or_default())?;
+        return Ok((plan, timings));
+    }
+    let index = timings.measure("load_index", || sources::index(host, printer))?;
+    plan.chosen = timings.measure("solve", || solved(store, &index, &plan, wish, &locals, host))?;
+    Ok((plan, timings))
+}
+
+/// Whether the view was made for just these requests, so that there is nothing to ask a solver.
+fn is_satisfied(plan: &Plan) -> bool {
+    let of = |requests: &[Request]| requests.iter().cloned().collect::<BTreeSet<_>>();
+    plan.before.as_ref().is_some_and(|before| of(&before.requested) == of(&plan.requested))
+}
+
+fn solved(
+    store: &Store,
+    index: &PreparedIndex,
+    plan: &Plan,
+    wish: &Wish,
+    locals: &[local::Local],
+    host: &Host,
+) -> Outcome<Vec<Chosen>> {
+    let held: &[Pinned] = plan.before.as_ref().map_or(&[], |before| &before.packages);
+    let offered = |pinned: &Pinned| {
+        index.candidates(&pinned.name).any(|c| c.version() == pinned.version && c.architecture() == pinned.architecture)
+    };
+    let mut keep = Vec::new();
+    for pinned in held {
+        let stanza = if offered(pinned) { None } else { local::control_text(store, &pinned.component)? };
+        let Pinned { name, version, architecture, .. } = pinned.clone();
+        keep.push(Kept { name, version, architecture, stanza });
+    }
+    keep.extend(locals.iter().map(local::Local::kept));
+    let architectures = sources::architectures(host)?;
+    let mut request = solve::Request::new(architectures.native);
+    request.foreign = architectures.foreign;
+    request.wanted = plan.requested.iter().map(want).collect::<Outcome<_>>()?;
+    request.keep = keep;
+    request.upgrade = wish.upgrade.clone();
+    request.recommends = wish.recommends;
+    request.essential = true;
+    let pins = sources::pins(host)?;
+    request.pins = Some(&pins);
+    let solution = solve::solve(index, &request)?;
+    Ok(choose(&solution, held, locals))
+}
+
+/// The solution as a plan has it. What the view holds already keeps its archive, whoever offers the same version now.
+fn choose(solution: &Solution<'_>, held: &[Pinned], locals: &[local::Local]) -> Vec<Chosen> {
+    let one = |package: &solve::Chosen<'_>| {
+        let same = |name: &str, version: &str, architecture: &str| {
+            name == package.name && version == package.version && architecture == package.architecture
+        };
+        let pinned = held.iter().find(|p| same(&p.name, &p.version, &p.architecture));
+        let local = locals.iter().find(|l| same(&l.name, &l.version, &l.architecture));
+        let candidate = package.candidate.as_ref();
+        let offer = candidate.and_then(|candidate| {
+            Some((candidate.sha256()?, candidate.size()?, candidate.filename()?.to_owned()))
+        });
+        let known = pinned.map(|pinned| (pinned.archive, pinned.size, pinned.file.clone()));
+        let (archive, size, file) = local.map(local::Local::archive).or(known).or(offer)?;
+        let suites = candidate.map(|candidate| sources::describe(candidate)).unwrap_or_default();
+        Some(Chosen {
+            name: package.name.to_owned(),
+            version: package.version.to_owned(),
+            architecture: package.architecture.to_owned(),
+            archive,
+            size,
+            file,
+            uri: candidate.filter(|c| c.sha256() == Some(archive)).and_then(|candidate| candidate.uri()),
+            source: if local.is_some() { "local file".to_owned() } else { suites },
+            vouched_by: None,
+            requested: package.requested,
+            slots: package.slots.clone(),
+        })
+    };
+    solution.packages.iter().filter_map(one).collect()
+}
+
+/// What a view that exists holds, as a plan has it.
+fn chosen_of(packages: &[Pinned]) -> Outcome<Vec<Chosen>> {
+    let index: BTreeMap<String, usize> = packages.iter().enumerate().map(|(index, p)| (p.key(), index)).collect();
+    let one = |pinned: &Pinned| {
+        let slot = |(slot, key): (&String, &String)| {
+            let missing = || Failure::new(format!("`{}` is bound to `{key}`, which is not there", pinned.name));
+            Ok((slot.clone(), *index.get(key).ok_or_else(missing)?))
+        };
+        Ok(Chosen {
+            name: pinned.name.clone(),
+            version: pinned.version.clone(),
+            architecture: pinned.architecture.clone(),
+            archive: pinned.archive,
+            size: pinned.size,
+            file: pinned.file.clone(),
+            uri: None,
+            source: "lock file".to_owned(),
+            vouched_by: None,
+            requested: pinned.requested,
+            slots: pinned.slots.iter().map(slot).collect::<Outcome<_>>()?,
+        })
+    };
+    packages.iter().map(one).collect()
+}
+
+fn plan_of_lock(store: &Store, target: &Target, lock: &Lock) -> Outcome<Plan> {
+    Ok(Plan {
+        record: target.record.clone(),
+        project: target.project.clone(),
+        before: before(store, target)?,
+        requested: lock.requested.clone(),
+        chosen: chosen_of(&lock.packages)?,
+        locked: lock.packages.clone(),
+        reason: "sync with aleph.lock".to_owned(),
+    })
+}
+
+/// Reads `NAME[:ARCHITECTURE][=VERSION][/SUITE]`.
+fn want(request: &Request) -> Outcome<Want> {
+    let (rest, suite) = match request.0.rsplit_once('/') {
+        Some((rest, suite)) => (rest, Some(suite.to_owned())),
+        None => (request.0.as_str(), None),
+    };
+    let (rest, version) = match rest.split_once('=') {
+        Some((rest, version)) => (rest, VersionChoice::Exact(version.to_owned())),
+        None => (rest, VersionChoice::Any),
+    };
+    let (name, architecture) = match rest.split_once(':') {
+        Some((name, architecture)) => (name, Some(architecture.to_owned())),
+        None => (rest, None),
+    };
+    if !aleph_exchange::deb::is_package_name(name) {
+        return Err(Failure::new(format!("`{}` is not a package's name", request.0)).with_code(2));
+    }
+    Ok(Want { name: name.to_owned(), architecture, version, suite })
+}
+
+fn not_requested(name: &str, before: Option<&Generation>) -> Failure {
+    let there = before.is_some_and(|before| before.packages.iter().any(|package| package.name == name));
+    let failure = Failure::new(format!("`{name}` was not asked for")).with_code(crate::failure::UNSATISFIABLE);
+    if there {
+        return failure.hint(format!("`aleph why {name}` says what needs it"));
+    }
+    failure.hint("`aleph list` shows what was asked for")
+}

@@ -1,0 +1,92 @@
+//! Archives from files, as if a source offered them.
+
+use std::path::PathBuf;
+
+use aleph_component::{ComponentId, Digest};
+use aleph_exchange::{apt::solve::Kept, deb::Expected};
+use aleph_store::Store;
+
+use super::archives::{self, Archive, digest_file};
+use crate::{failure::Outcome, host::Host, output::Printer};
+
+/// An archive that was named as a file and is in the store now.
+pub(crate) struct Local {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) architecture: String,
+    path: PathBuf,
+    digest: Digest,
+    size: u64,
+    stanza: Option<String>,
+}
+
+impl Local {
+    /// What is asked for: just this version.
+    pub(crate) fn request(&self) -> String {
+        format!("{}={}", self.name, self.version)
+    }
+
+    /// As the solver wants to know it.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            architecture: self.architecture.clone(),
+            stanza: self.stanza.clone(),
+        }
+    }
+
+    /// Digest, length and path of the archive.
+    pub(crate) fn archive(&self) -> (Digest, u64, String) {
+        (self.digest, self.size, self.path.display().to_string())
+    }
+}
+
+/// Whether an argument of `add` means a file.
+pub(crate) fn is_file(text: &str) -> bool {
+    text.starts_with("./") || text.starts_with('/') || text.starts_with("../") || text.ends_with(".deb")
+}
+
+/// Imports the files. The store takes them in even in a dry run: only a component can be asked what it needs, and one
+/// that no view uses goes with the next collection.
+pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&String]) -> Outcome<Vec<Local>> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut archives = Vec::new();
+    let mut digests = Vec::new();
+    for file in files {
+        let path = host.cwd.join(file);
+        let (sha256, size) = digest_file(&path).map_err(|source| aleph_store::FsError {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        digests.push((sha256, size));
+        let expect = Some(Expected { sha256, size });
+        archives.push(Archive { path, expect, source: "local file".to_owned(), vouched_by: None });
+    }
+    let mut lock = host.lock(store, "importing", printer)?;
+    let ids = archives::import(host, printer, store, &mut lock, &archives)?;
+    let mut locals = Vec::new();
+    for ((id, (digest, size)), archive) in ids.iter().zip(digests).zip(archives) {
+        let row = store.component_row(id)?;
+        locals.push(Local {
+            name: row.name,
+            version: row.version,
+            architecture: row.architecture,
+            path: archive.path,
+            digest,
+            size,
+            stanza: control_text(store, id)?,
+        });
+    }
+    Ok(locals)
+}
+
+/// The control stanza that a component came with.
+pub(crate) fn control_text(store: &Store, id: &ComponentId) -> Outcome<Option<String>> {
+    let row = store.component_row(id)?;
+    let directory = store.layout().entry(&aleph_component::StoreName::new(id, &row.name));
+    Ok(std::fs::read_to_string(directory.join(".aleph/control/control")).ok())
+}

@@ -1,0 +1,15 @@
+//! What several commands do: from a request to a plan, from a plan to a generation.
+
+pub(crate) mod apply;
+pub(crate) mod archives;
+pub(crate) mod change;
+pub(crate) mod compose;
+pub(crate) mod local;
+pub(crate) mod once;
+pub(crate) mod plan;
+pub(crate) mod project;
+pub(crate) mod repair;
+pub(crate) mod roots;
+pub(crate) mod scripts;
+pub(crate) mod sources;
+pub(crate) mod timings;

@@ -1,0 +1,41 @@
+//! Views for one `aleph run`: kept until the next collection, so that the second time is fast.
+
+use aleph_component::Digest;
+use aleph_view::{Kind, RunLayers, ViewName, ViewRecord};
+
+use super::change::{self, Wish};
+use crate::{
+    failure::Outcome,
+    host::{Host, Target},
+    output::Printer,
+};
+
+const PREFIX: &str = "once-";
+
+/// Whether a view was made for one run.
+pub(crate) fn is_once(name: &ViewName) -> bool {
+    name.as_str().starts_with(PREFIX)
+}
+
+/// What a view with just these packages runs on, made if it is not there.
+pub(crate) fn layers(host: &Host, printer: &Printer, packages: &[String]) -> Outcome<RunLayers> {
+    let mut sorted = packages.to_vec();
+    sorted.sort();
+    let digest = Digest::of(sorted.join(" ").as_bytes()).to_string();
+    let name: ViewName = format!("{PREFIX}{}", &digest[..16]).parse()?;
+    if let Some(layers) = crate::commands::current(host, &name)? {
+        return Ok(layers);
+    }
+    let record = ViewRecord { name: name.clone(), kind: Kind::User, owner: host.login.clone(), project: None };
+    printer.note(&format!("preparing {} for this run", packages.join(" ")));
+    let wish = Wish { add: packages.to_vec(), ..Wish::default() };
+    let reason = format!("run --with {}", packages.join(" "));
+    change::change(host, printer, &Target { record, project: None }, &wish, &reason)?;
+    crate::commands::current(host, &name)?.ok_or_else(|| crate::host::no_view(&name))
+}
+
+/// Whether a source offers a package of this name.
+pub(crate) fn is_offered(host: &Host, printer: &Printer, name: &str) -> Outcome<bool> {
+    let index = super::sources::index(host, printer)?;
+    Ok(index.candidates(name).next().is_some())
+}

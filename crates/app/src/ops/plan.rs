@@ -1,0 +1,96 @@
+//! What a change will do, complete, before any of it is done.
+
+use std::collections::BTreeMap;
+
+use aleph_component::Digest;
+use aleph_exchange::deb::Expected;
+use aleph_view::{Difference, Generation, Pinned, Project, Request, ViewRecord, difference};
+
+/// A package that the view is to hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) architecture: String,
+    /// SHA-256 of its archive.
+    pub(crate) archive: Digest,
+    /// The archive's length in bytes.
+    pub(crate) size: u64,
+    /// Where a source has it, relative to the source's address; the path of a local file.
+    pub(crate) file: String,
+    /// Its whole address, if a source offers it now.
+    pub(crate) uri: Option<String>,
+    /// The source in words.
+    pub(crate) source: String,
+    /// The key that vouched for its digest.
+    pub(crate) vouched_by: Option<String>,
+    pub(crate) requested: bool,
+    /// Slot to the index of its provider in the plan.
+    pub(crate) slots: BTreeMap<String, usize>,
+}
+
+impl Chosen {
+    /// What names it among the packages of one view.
+    pub(crate) fn key(&self) -> String {
+        format!("{}:{}", self.name, self.architecture)
+    }
+
+    /// What its archive must be.
+    pub(crate) fn expected(&self) -> Expected {
+        Expected { sha256: self.archive, size: self.size }
+    }
+}
+
+/// A change of a view.
+pub(crate) struct Plan {
+    pub(crate) record: ViewRecord,
+    pub(crate) project: Option<Project>,
+    /// The generation that the plan starts from.
+    pub(crate) before: Option<Generation>,
+    pub(crate) requested: Vec<Request>,
+    pub(crate) chosen: Vec<Chosen>,
+    /// The packages of the lock file that the plan is made from, if it is.
+    pub(crate) locked: Vec<Pinned>,
+    /// The command, as it is shown in the history.
+    pub(crate) reason: String,
+}
+
+impl Plan {
+    /// Whether the view has all this already.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Some(before) = &self.before else { return false };
+        before.requested == self.requested && before.packages.len() == self.chosen.len() && self.changes().is_empty()
+            && self.chosen.iter().all(|chosen| {
+                before.packages.iter().any(|p| p.key() == chosen.key() && p.requested == chosen.requested)
+            })
+    }
+
+    /// What will change. Package ids are not known before the import, so relinking is told by components.
+    pub(crate) fn changes(&self) -> Vec<Difference> {
+        let before = self.before.as_ref().map(|before| before.packages.as_slice()).unwrap_or_default();
+        difference(&by_archive(before.iter().cloned()), &by_archive(self.chosen.iter().map(|c| self.pinned(c))))
+    }
+
+    fn pinned(&self, chosen: &Chosen) -> Pinned {
+        let slots = chosen.slots.iter().map(|(slot, &index)| (slot.clone(), self.chosen[index].key()));
+        Pinned {
+            name: chosen.name.clone(),
+            version: chosen.version.clone(),
+            architecture: chosen.architecture.clone(),
+            id: aleph_component::PackageId::from_digest(chosen.archive),
+            component: aleph_component::ComponentId::from_digest(chosen.archive),
+            archive: chosen.archive,
+            size: chosen.size,
+            file: chosen.file.clone(),
+            requested: chosen.requested,
+            slots: slots.collect(),
+        }
+    }
+}
+
+/// Packages that are told apart by their archives alone.
+fn by_archive(packages: impl Iterator<Item = Pinned>) -> Vec<Pinned> {
+    packages
+        .map(|package| Pinned { component: aleph_component::ComponentId::from_digest(package.archive), ..package })
+        .collect()
+}

@@ -1,0 +1,83 @@
+//! Making a damaged store whole: contents from archives, names from listings, the database from the directory.
+
+use std::path::PathBuf;
+
+use aleph_component::ComponentId;
+use aleph_exchange::deb::{Expected, OriginInput, import};
+use aleph_store::{Store, WriteLock};
+use serde::Serialize;
+
+use crate::{failure::Outcome, host::Host, output::Printer};
+
+/// What a repair did.
+#[derive(Default, Serialize)]
+pub(crate) struct Repaired {
+    pub(crate) mended: Vec<String>,
+    pub(crate) lost: Vec<String>,
+    pub(crate) components: usize,
+    pub(crate) packages: usize,
+}
+
+/// Repairs what a verification finds.
+pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<Repaired> {
+    let mut lock = host.lock(store, "repairing", printer)?;
+    let bar = printer.progress().bytes("verifying", store.info()?.stored_size);
+    let report = store.verify(&|done| bar.set_position(done));
+    printer.progress().clear();
+    let broken = store.triage(&lock, &report?)?;
+    let mut repaired = Repaired::default();
+    for id in &broken.components {
+        let label = store.component_row(id).map_or_else(|_| id.to_string(), |row| format!("{} {}", row.name, row.version));
+        let mended = store.rewrite_component(&mut lock, id)? || again(host, printer, store, &mut lock, id)?;
+        repaired.note(mended, format!("component {label}"));
+    }
+    for id in &broken.packages {
+        let mended = store.rewrite_package(&mut lock, id)?;
+        repaired.note(mended, format!("package {id}"));
+    }
+    for id in &broken.trees {
+        let mended = store.rewrite_tree(&lock, id)?;
+        repaired.note(mended, format!("tree {id}"));
+    }
+    let database = store.rebuild_database(&lock)?;
+    (repaired.components, repaired.packages) = (database.components, database.packages);
+    Ok(repaired)
+}
+
+impl Repaired {
+    fn note(&mut self, mended: bool, what: String) {
+        if mended { &mut self.mended } else { &mut self.lost }.push(what);
+    }
+}
+
+/// Imports a component again from its archive, cached or from a source that still offers it.
+fn again(host: &Host, printer: &Printer, store: &Store, lock: &mut WriteLock, id: &ComponentId) -> Outcome<bool> {
+    for origin in store.origins(id)? {
+        let Some(path) = archive(host, printer, &origin)? else { continue };
+        let expected = Expected { sha256: origin.archive, size: origin.size };
+        let staging = store.stage(lock)?;
+        let input = OriginInput {
+            file_name: origin.file_name,
+            source: origin.source,
+            vouched_by: origin.vouched_by,
+            imported_by: origin.imported_by,
+            imported_at: origin.imported_at,
+        };
+        let staged = import(&staging, &path, Some(&expected), input)?;
+        if staged.id == *id {
+            store.replace_component(lock, staged)?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn archive(host: &Host, printer: &Printer, origin: &aleph_store::Origin) -> Outcome<Option<PathBuf>> {
+    match super::sources::fetch_one(host, printer, &origin.archive, origin.size) {
+        Ok(path) => Ok(Some(path)),
+        Err(failure) => {
+            printer.warning(&format!("cannot get {} again: {}", origin.file_name, failure.chain().join(": ")));
+            Ok(None)
+        }
+    }
+}

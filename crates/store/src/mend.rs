@@ -1,0 +1,141 @@
+//! Mending what a verification found: contents come from archives, names from listings.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aleph_component::{ComponentId, Entry, Manifest, Node, PackageId, StoreName, TreeId};
+
+use crate::{Damage, Staged, Store, StoreError, VerifyReport, WriteLock, error::Context};
+
+/// What of a store has to be made again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Broken {
+    /// Components with any damage.
+    pub components: BTreeSet<ComponentId>,
+    /// Packages with any damage.
+    pub packages: BTreeSet<PackageId>,
+    /// Composed trees with any damage.
+    pub trees: BTreeSet<TreeId>,
+}
+
+impl Store {
+    /// Sorts the damage by what it lies in, and takes damaged and foreign files out of the pool, so that nothing new
+    /// shares them.
+    ///
+    /// # Errors
+    /// If a file cannot be removed or the database not read.
+    pub fn triage(&self, _lock: &WriteLock, report: &VerifyReport) -> Result<Broken, StoreError> {
+        let mut broken = Broken::default();
+        let packages = self.packages()?;
+        for damage in &report.damage {
+            let path = match damage {
+                Damage::Content { path, .. } | Damage::Name { path } | Damage::Stray { path } => path,
+                Damage::Identity { path } => path,
+                Damage::Database { .. } => continue,
+            };
+            if path.starts_with(self.layout().objects()) {
+                fs::remove_file(path).context("remove", path)?;
+            } else if let Some(name) = first_below(path, &self.layout().trees()) {
+                broken.trees.extend(name.parse::<TreeId>());
+            } else if let Some((id, _)) = first_below(path, &self.layout().store()).and_then(StoreName::split) {
+                match id.parse::<PackageId>() {
+                    Ok(package) if packages.contains_key(&package) => drop(broken.packages.insert(package)),
+                    _ => broken.components.extend(id.parse::<ComponentId>()),
+                }
+            }
+        }
+        Ok(broken)
+    }
+
+    /// Makes a component's directory again from its manifest and the pool. `false` if the manifest is damaged or the
+    /// pool lacks a content: then only its archive helps ([`Store::replace_component`]).
+    ///
+    /// # Errors
+    /// If the directory cannot be written.
+    pub fn rewrite_component(&self, lock: &mut WriteLock, id: &ComponentId) -> Result<bool, StoreError> {
+        let Ok(manifest) = self.manifest(id) else { return Ok(false) };
+        if manifest.id() != *id || !self.has_all(manifest.tree.iter().chain(&manifest.control)) {
+            return Ok(false);
+        }
+        let origin = self.origins(id)?.into_iter().next();
+        let staging = self.stage(lock)?;
+        let mut builder = staging.tree()?;
+        for entry in &manifest.tree {
+            builder.pooled(entry.clone())?;
+        }
+        for entry in &manifest.control {
+            if let Node::File { digest, mode, .. } = entry.node {
+                let path = self.objects().path(&digest, mode);
+                builder.control(entry.path.clone(), mode, &fs::read(&path).context("read", &path)?)?;
+            }
+        }
+        let staged = builder.finish(origin, |tree, control| Manifest { tree, control, ..manifest })?;
+        self.replace_component(lock, staged)?;
+        Ok(true)
+    }
+
+    /// Puts a freshly staged component in the place of a damaged one.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn replace_component(&self, lock: &mut WriteLock, staged: Staged) -> Result<(), StoreError> {
+        let name = StoreName::new(staged.id, &staged.manifest.name);
+        self.discard(lock, &[self.layout().entry(&name)])?;
+        self.commit(lock, vec![staged])?;
+        Ok(())
+    }
+
+    /// Makes a package's directory again from what the database knows of it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn rewrite_package(&self, lock: &mut WriteLock, id: &PackageId) -> Result<bool, StoreError> {
+        let Some(linked) = self.packages()?.remove(id) else { return Ok(false) };
+        let name = self.package_name(id)?;
+        self.discard(lock, &[self.layout().entry(&StoreName::new(id, &name))])?;
+        self.db.write(|db| crate::db::delete_package(db, id.as_bytes()))?;
+        self.add_packages(lock, &[crate::PackageSpec { name, linked }])?;
+        Ok(true)
+    }
+
+    /// Makes a composed tree again from its listing and the pool. `false` if that is not possible.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn rewrite_tree(&self, lock: &WriteLock, id: &TreeId) -> Result<bool, StoreError> {
+        let Ok(entries) = self.tree_entries(id) else { return Ok(false) };
+        let listing = serde_json::to_vec(&entries).expect("entries serialise");
+        if TreeId::from_digest(aleph_component::Digest::of(&listing)) != *id || !self.has_all(&entries) {
+            return Ok(false);
+        }
+        self.discard(lock, &[self.layout().tree(id)])?;
+        Ok(self.write_tree(lock, &entries)? == *id)
+    }
+
+    fn has_all<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> bool {
+        entries.into_iter().all(|entry| match &entry.node {
+            Node::File { digest, mode, .. } => self.objects().path(digest, *mode).exists(),
+            _ => true,
+        })
+    }
+}
+
+/// The first name of `path` below `root`, if it lies there.
+fn first_below<'a>(path: &'a Path, root: &PathBuf) -> Option<&'a str> {
+    path.strip_prefix(root).ok()?.iter().next()?.to_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_put_down_to_the_directory_it_is_in() {
+        let root = PathBuf::from("/s/store");
+        assert_eq!(first_below("/s/store/x-y/usr/z".as_ref(), &root), Some("x-y"));
+        assert_eq!(first_below("/s/trees/x".as_ref(), &root), None);
+    }
+}
