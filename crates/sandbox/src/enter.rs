@@ -188,6 +188,7 @@ fn enter_pure(spec: &RunSpec, overlay: bool, uid: u32, gid: u32) -> Result<(), E
     for name in [c"proc", c"dev", c"sys", c"tmp", c"run", c"home"] {
         mount::make_dir(&scratch.upper, name, 0o755).map_err(prepare("make directories"))?;
     }
+    mount::make_dir(&scratch.upper, c"root", 0o700).map_err(prepare("make directories"))?;
     let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
     device::mount_proc(&root)?;
     device::mount_minimal(&root)?;

@@ -15,6 +15,7 @@ mod target;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags};
@@ -31,8 +32,9 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    pub(crate) fn new(single: bool) -> Self {
-        Self { owners: Owners::default(), single }
+    /// `upper`: the directory that receives what is written; `single`: whether ownership is emulated.
+    pub(crate) fn new(upper: &Path, single: bool) -> Self {
+        Self { owners: Owners::new(upper), single }
     }
 
     /// Answers until no process under the filter is left, or `inside` has ended.

@@ -1,9 +1,12 @@
 //! The records of owners that could not be set.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Stat, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Stat, XattrFlags};
 use rustix::io::Errno;
 
 use super::target::by_path;
@@ -16,56 +19,68 @@ pub(crate) const CAPABILITY: &str = "user.aleph.capability";
 /// Marks a file that stands for a device node.
 pub(crate) const DEVICE: &str = "user.aleph.device";
 
-/// Recorded owners.
+/// Recorded owners of what cannot hold the attribute, and whether there are any at all.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
+    /// Whether anything was ever recorded.
+    any: bool,
     /// By device and inode, as seen inside.
-    files: HashMap<(u64, u64), (u32, u32)>,
-    /// Symlinks, which cannot hold an attribute, by inode.
+    others: HashMap<(u64, u64), (u32, u32)>,
+    /// Symlinks in the directory that receives what is written, by their inode there.
     links: HashMap<u64, (u32, u32)>,
+    /// That directory.
+    upper: PathBuf,
 }
 
 impl Owners {
-    /// Whether anything was ever recorded.
+    pub(super) fn new(upper: &Path) -> Self {
+        Self { upper: upper.to_owned(), ..Self::default() }
+    }
+
+    /// Whether nothing was ever recorded.
     pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        !self.any
     }
 
     /// The recorded owner of an open file with this status.
     pub(super) fn get(&self, file: &OwnedFd, stat: &Stat) -> Option<(u32, u32)> {
-        let owner = *self.files.get(&(stat.st_dev, stat.st_ino))?;
-        match holds_attributes(stat) {
-            true => read_owner(file).or_else(|| on_tmpfs(file).then_some(owner)),
-            false => Some(owner),
+        // An overlay may show one file under several inode numbers, so the attribute is asked first.
+        if holds_attributes(stat) && !on_tmpfs(file) {
+            return read_owner(file);
         }
+        self.others.get(&(stat.st_dev, stat.st_ino)).copied()
     }
 
     /// Records an owner; `None` leaves a part as it is. Touches the file, so that it is copied up.
     pub(super) fn set(&mut self, file: &OwnedFd, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
         // The kernel's part: copies the file up, clears setuid bits, tells of a read-only file system.
-        let path = by_path(file);
-        rustix::fs::chownat(rustix::fs::CWD, &path, None, None, rustix::fs::AtFlags::empty()).or_else(|e| {
-            // A symlink is not followed through its descriptor by every kernel.
-            if e == Errno::LOOP || e == Errno::NOENT { Ok(()) } else { Err(e) }
-        })?;
+        rustix::fs::chownat(file, c"", None, None, AtFlags::EMPTY_PATH)?;
         let stat = rustix::fs::fstat(file)?;
         let (old_uid, old_gid) = self.get(file, &stat).unwrap_or((stat.st_uid, stat.st_gid));
         let owner = (uid.unwrap_or(old_uid), gid.unwrap_or(old_gid));
-        if holds_attributes(&stat) {
+        self.any = true;
+        if holds_attributes(&stat) && !on_tmpfs(file) {
             let text = format!("{}:{}", owner.0, owner.1);
-            match rustix::fs::setxattr(&path, OWNER, text.as_bytes(), XattrFlags::empty()) {
-                // A tmpfs of an older kernel: the table must do.
-                Ok(()) | Err(Errno::OPNOTSUPP) => {}
-                Err(e) => return Err(e),
-            }
-        } else if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-            self.links.insert(stat.st_ino, owner);
+            return rustix::fs::setxattr(by_path(file), OWNER, text.as_bytes(), XattrFlags::empty());
         }
-        self.files.insert((stat.st_dev, stat.st_ino), owner);
+        self.others.insert((stat.st_dev, stat.st_ino), owner);
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+            && let Some(inode) = self.inode_below(file)
+        {
+            self.links.insert(inode, owner);
+        }
         Ok(())
     }
 
-    /// The recorded owner of a symlink, by its inode.
+    /// The inode that a file of the tree has in the directory that receives what is written.
+    fn inode_below(&self, file: &OwnedFd) -> Option<u64> {
+        let path = rustix::fs::readlink(by_path(file), Vec::new()).ok()?;
+        let inside = Path::new(OsStr::from_bytes(path.as_bytes())).strip_prefix("/").ok()?;
+        let stat = rustix::fs::statat(CWD, self.upper.join(inside), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(stat.st_ino)
+    }
+
+    /// The recorded owner of a symlink, by its inode in the directory that receives what is written.
     pub(crate) fn of_link(&self, inode: u64) -> Option<(u32, u32)> {
         self.links.get(&inode).copied()
     }
@@ -88,7 +103,7 @@ fn holds_attributes(stat: &Stat) -> bool {
     matches!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile | FileType::Directory)
 }
 
-/// Whether a file is on a tmpfs, which before Linux 6.6 has no `user.` attributes.
+/// Whether a file is on a tmpfs, which before Linux 6.6 has no `user.` attributes; nothing there is harvested.
 fn on_tmpfs(file: &OwnedFd) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     rustix::fs::fstatfs(file).is_ok_and(|s| s.f_type == TMPFS)

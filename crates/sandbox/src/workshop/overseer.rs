@@ -91,7 +91,7 @@ fn carry_out(job: &Job, ids: IdMap) -> Result<(), Failure> {
     };
     drop(theirs);
     let listener = process::receive_fd(&ours).map_err(|e| Failure::new("receive the filter", e))?;
-    let mut emulator = Emulator::new(ids == IdMap::Single);
+    let mut emulator = Emulator::new(&job.upper, ids == IdMap::Single);
     if let Some(listener) = listener {
         emulator.serve(&listener, inside).map_err(|e| Failure::new("answer system calls", e))?;
     }
