@@ -157,7 +157,6 @@ pub(crate) enum Command {
     Worker,
 }
 
-
 /// The name of the hidden command that a sandbox's worker is started with.
 pub(crate) const WORKER: &str = "sandbox-worker";
 

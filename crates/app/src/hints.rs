@@ -21,9 +21,7 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     }
     if let Some(EnterError::CommandNotFound { command }) = error.downcast_ref() {
         let command = command.display();
-        return vec![
-            format!("`aleph search {command}` finds packages; `aleph add PACKAGE` puts one into the view"),
-        ];
+        return vec![format!("`aleph search {command}` finds packages; `aleph add PACKAGE` puts one into the view")];
     }
     Vec::new()
 }

@@ -117,7 +117,9 @@ impl Host {
 
     /// Seconds since the epoch.
     pub(crate) fn now() -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 
     /// Whether the user's `PATH` has this directory.

@@ -35,7 +35,11 @@ impl Printer {
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
         let quiet = global.quiet;
-        Self { json: global.format == Format::Json, quiet, progress: Progress::new(!quiet && std::io::stderr().is_terminal()) }
+        Self {
+            json: global.format == Format::Json,
+            quiet,
+            progress: Progress::new(!quiet && std::io::stderr().is_terminal()),
+        }
     }
 
     /// Whether answers are JSON.

@@ -104,7 +104,7 @@ fn same(one: &Node, other: &Node) -> bool {
 }
 
 /// Sorts, and adds the directories that nobody listed.
-pub(crate) fn with_parents(mut entries: Vec<Entry>) -> Vec<Entry> {
+pub fn with_parents(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     entries.dedup_by(|later, earlier| later.path == earlier.path);
     let known: std::collections::HashSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();

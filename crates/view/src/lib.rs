@@ -17,7 +17,7 @@ mod run;
 mod switch;
 
 pub use capture::{CaptureError, Captured, Intended, merge as merge_captures, read_upper};
-pub use compose::{Composition, Conflict, Member, Settlement, compose};
+pub use compose::{Composition, Conflict, Member, Settlement, compose, with_parents};
 pub use configure::{ConfigureError, Configured, Session, configure, keep};
 pub use diff::{Change, Difference, difference};
 pub use generation::{CaptureRef, FORMAT, Generation, Pinned, Request};

@@ -70,7 +70,11 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
     let changes = difference(&current.packages, &target.packages);
     printer.answer("rollback", &target.number, |number| {
         let changed = count(changes.len(), "package");
-        format!("{} {verb} from generation {} to {number}; {changed} changed", bold(view.record.name.as_str()), current.number)
+        format!(
+            "{} {verb} from generation {} to {number}; {changed} changed",
+            bold(view.record.name.as_str()),
+            current.number
+        )
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -43,7 +43,9 @@ pub(crate) fn import(host: &Host, printer: &Printer, files: &[PathBuf]) -> Outco
             return format!("imported {}", count(rows.len(), "archive"));
         }
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let line = |row: &serde_json::Value| format!("{} {} {}", text(&row["component"]), text(&row["name"]), text(&row["version"]));
+        let line = |row: &serde_json::Value| {
+            format!("{} {} {}", text(&row["component"]), text(&row["name"]), text(&row["version"]))
+        };
         rows.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     Ok(ExitCode::SUCCESS)

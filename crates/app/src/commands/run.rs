@@ -1,10 +1,6 @@
 //! `aleph run`, `aleph shell`, launchers and the sandbox's worker.
 
-use std::{
-    ffi::OsString,
-    path::Path,
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use aleph_sandbox::{EnterError, RunSpec, enter};
 use aleph_store::Layout;
@@ -18,13 +14,7 @@ use crate::{
 };
 
 /// Runs a command in the view; with `with`, or when no view has the command, in a view made for it.
-pub(crate) fn run(
-    host: &Host,
-    printer: &Printer,
-    pure: bool,
-    with: &[String],
-    command: Vec<OsString>,
-) -> Outcome {
+pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], command: Vec<OsString>) -> Outcome {
     if !with.is_empty() {
         let layers = ops::once::layers(host, printer, with)?;
         return Err(start(host, &layers, pure, command).into());

@@ -104,7 +104,9 @@ fn gc(host: &Host, printer: &Printer) -> Outcome {
         let mut lines: Vec<String> = report
             .kept
             .iter()
-            .map(|kept| format!("keeps {} with {} for {}", count(kept.packages, "package"), bytes(kept.bytes), kept.label))
+            .map(|kept| {
+                format!("keeps {} with {} for {}", count(kept.packages, "package"), bytes(kept.bytes), kept.label)
+            })
             .collect();
         lines.extend(report.components.iter().map(|component| format!("{verb} {component}")));
         lines.push(format!(

@@ -63,7 +63,8 @@ fn show(host: &Host, printer: &Printer) -> Outcome {
     let generation = current(&view)?;
     printer.answer("generation", &generation, |generation| {
         let trees = generation.trees();
-        let trees: Vec<String> = trees.iter().map(|tree| store.layout().tree_root(tree).display().to_string()).collect();
+        let trees: Vec<String> =
+            trees.iter().map(|tree| store.layout().tree_root(tree).display().to_string()).collect();
         let requested: Vec<&str> = generation.requested.iter().map(|request| request.0.as_str()).collect();
         let mut text = format!(
             "{} generation {}, made {} by {}: {}\nasked for: {}\nholds {}\n",

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use aleph_component::{ComponentId, Digest, Unlinked, link};
+use aleph_component::{ComponentId, Digest, Entry, Manifest, Unlinked, link};
 use aleph_store::{PackageSpec, Store, WriteLock};
 use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views, commands};
 
 use super::{
     archives::{self, Archive},
-    compose::{self, Material},
+    compose,
     plan::{Chosen, Plan},
     scripts,
     timings::Timings,
@@ -42,14 +42,26 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         let message = format!("{} came out with another id than aleph.lock has: {}", wrong.name, wrong.id);
         return Err(Failure::new(message).hint("the lock file was edited or made by an incompatible version"));
     }
-    let material = timings.measure("compose", || compose::gather(store, &pinned))?;
     let before = plan.before.as_ref();
-    let entries = timings.measure("compose", || compose::merge(&material, before))?;
-    let previous = before.map(|before| &before.layers);
-    let layers = timings.measure("compose", || Layers::write(store, &lock, previous, &entries))?;
-    let scripts = scripts::Input { host, printer, store, view: &view, before, material: &material, entries: &entries, layers: &layers };
-    let captured = timings.measure("configure", || scripts::run(&scripts, &mut lock))?;
-    let launchers = launchers(host, &view, &material, &captured.entries);
+    let manifests = timings.measure("gather", || compose::manifests(store, &pinned))?;
+    let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
+    let scripts = timings.measure("gather", || scripts::plan(store, before, &packages))?;
+    let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
+        let entries = compose::merge(store, &lock, &packages, scripts.placements())?;
+        let layers = Layers::write(store, &lock, before.map(|before| &before.layers), &entries)?;
+        Ok((entries, layers))
+    })?;
+    let input = scripts::Input {
+        host,
+        printer,
+        store,
+        view: plan.record.name.as_str(),
+        before,
+        entries: &entries,
+        layers: layers.trees().map(|tree| store.layout().tree_root(&tree)).collect(),
+    };
+    let captured = timings.measure("configure", || scripts::run(&input, scripts, &mut lock))?;
+    let launchers = launchers(host, &view, &pinned, &manifests, &captured.entries);
     let generation = Generation {
         format: 0,
         number: 0,
@@ -63,9 +75,7 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         capture: captured.reference,
         warnings: captured.warnings,
     };
-    let lock_digest = plan.project.as_ref().map(|_| {
-        Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes())
-    });
+    let lock_digest = plan.project.as_ref().map(|_| Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes()));
     let draft = Draft { generation, launchers, aleph: Host::program()?, lock: lock_digest };
     let generation = timings.measure("switch", || view.advance(store, &lock, draft))?;
     Ok(Applied { view, generation, timings })
@@ -90,16 +100,9 @@ fn import(
 }
 
 /// Gives every component its bindings, makes the packages, and pins them.
-fn linked(
-    store: &Store,
-    lock: &mut WriteLock,
-    chosen: &[Chosen],
-    components: &[ComponentId],
-) -> Outcome<Vec<Pinned>> {
-    let unlinked = |(chosen, component): (&Chosen, &ComponentId)| Unlinked {
-        component: *component,
-        slots: chosen.slots.clone(),
-    };
+fn linked(store: &Store, lock: &mut WriteLock, chosen: &[Chosen], components: &[ComponentId]) -> Outcome<Vec<Pinned>> {
+    let unlinked =
+        |(chosen, component): (&Chosen, &ComponentId)| Unlinked { component: *component, slots: chosen.slots.clone() };
     let set: Vec<Unlinked> = chosen.iter().zip(components).map(unlinked).collect();
     let linked = link(&set)?;
     let keys: Vec<String> = chosen.iter().map(Chosen::key).collect();
@@ -119,11 +122,8 @@ fn linked(
             slots: chosen.slots.iter().map(|(slot, &index)| (slot.clone(), keys[index].clone())).collect(),
         })
         .collect();
-    let specs: Vec<PackageSpec> = chosen
-        .iter()
-        .zip(linked)
-        .map(|(chosen, linked)| PackageSpec { name: chosen.name.clone(), linked })
-        .collect();
+    let specs: Vec<PackageSpec> =
+        chosen.iter().zip(linked).map(|(chosen, linked)| PackageSpec { name: chosen.name.clone(), linked }).collect();
     store.add_packages(lock, &specs)?;
     pinned.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
     Ok(pinned)
@@ -133,13 +133,13 @@ fn linked(
 fn launchers(
     host: &Host,
     view: &View,
-    material: &[Material],
-    captured: &[aleph_component::Entry],
+    pinned: &[Pinned],
+    manifests: &[Manifest],
+    captured: &[Entry],
 ) -> Vec<(String, Launcher)> {
-    let requested = material.iter().filter(|material| material.pinned.requested);
     let mut found: BTreeMap<String, String> = BTreeMap::new();
-    for material in requested {
-        found.extend(commands(&material.entries));
+    for (_, manifest) in pinned.iter().zip(manifests).filter(|(pinned, _)| pinned.requested) {
+        found.extend(commands(&compose::placed(manifest)));
     }
     // `/usr/bin/vi -> /etc/alternatives/vi -> /usr/bin/vim.nox`: a command too if what it ends at is one.
     let paths: std::collections::BTreeSet<&String> = found.values().collect();
@@ -152,10 +152,6 @@ fn launchers(
     for (name, path) in linked {
         found.entry(name).or_insert(path);
     }
-    let launcher = |command| Launcher {
-        store: host.store_root.clone(),
-        view: view.record.name.to_string(),
-        command,
-    };
+    let launcher = |command| Launcher { store: host.store_root.clone(), view: view.record.name.to_string(), command };
     found.into_iter().map(|(name, command)| (name, launcher(command))).collect()
 }

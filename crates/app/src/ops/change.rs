@@ -58,9 +58,7 @@ pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
     let target = host.target()?;
     let project = target.project.clone().ok_or_else(|| Failure::new("this is no project"))?;
     match Lock::read(&project.lock_file())? {
-        Some(lock) => {
-            carry_out(host, printer, |store| Ok((plan_of_lock(store, &target, &lock)?, Timings::default())))
-        }
+        Some(lock) => carry_out(host, printer, |store| Ok((plan_of_lock(store, &target, &lock)?, Timings::default()))),
         None => {
             let add = project.packages.iter().map(|request| request.0.clone()).collect();
             change(host, printer, &target, &Wish { add, recommends: project.recommends, ..Wish::default() }, "sync")
@@ -68,11 +66,7 @@ pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
     }
 }
 
-fn carry_out(
-    host: &Host,
-    printer: &Printer,
-    make: impl Fn(&Store) -> Outcome<(Plan, Timings)>,
-) -> Outcome<Changed> {
+fn carry_out(host: &Host, printer: &Printer, make: impl Fn(&Store) -> Outcome<(Plan, Timings)>) -> Outcome<Changed> {
     let store = host.store()?;
     for _ in 0..TRIES {
         let (plan, timings) = make(&store)?;
@@ -207,9 +201,8 @@ fn choose(solution: &Solution<'_>, held: &[Pinned], locals: &[local::Local]) -> 
         let pinned = held.iter().find(|p| same(&p.name, &p.version, &p.architecture));
         let local = locals.iter().find(|l| same(&l.name, &l.version, &l.architecture));
         let candidate = package.candidate.as_ref();
-        let offer = candidate.and_then(|candidate| {
-            Some((candidate.sha256()?, candidate.size()?, candidate.filename()?.to_owned()))
-        });
+        let offer = candidate
+            .and_then(|candidate| Some((candidate.sha256()?, candidate.size()?, candidate.filename()?.to_owned())));
         let known = pinned.map(|pinned| (pinned.archive, pinned.size, pinned.file.clone()));
         let (archive, size, file) = local.map(local::Local::archive).or(known).or(offer)?;
         let suites = candidate.map(|candidate| sources::describe(candidate)).unwrap_or_default();

@@ -1,39 +1,99 @@
 //! From packages to the entries of a view's tree.
 
-use aleph_component::{Entry, Manifest, Node, TreePath};
-use aleph_store::Store;
-use aleph_view::{Generation, Member, Pinned, Settlement};
+use std::{collections::BTreeSet, sync::atomic::Ordering, thread};
+
+use aleph_component::{Entry, Manifest, Node, Owner, StoreName, TreePath};
+use aleph_exchange::deb::dpkg::{self, Content, Package, Placement};
+use aleph_store::{Store, WriteLock};
+use aleph_view::{Member, Pinned, Settlement};
 
 use crate::failure::{Failure, Outcome};
 
-/// A package with what it puts where.
-pub(crate) struct Material {
-    pub(crate) pinned: Pinned,
-    pub(crate) manifest: Manifest,
-    pub(crate) entries: Vec<Entry>,
+/// The manifests of packages, in their order, read on all processors.
+pub(crate) fn manifests(store: &Store, pinned: &[Pinned]) -> Outcome<Vec<Manifest>> {
+    in_parallel(pinned, |pinned| Ok(store.manifest_named(&StoreName::new(pinned.component, &pinned.name))?))
 }
 
-/// Reads the manifests of all packages.
-pub(crate) fn gather(store: &Store, pinned: &[Pinned]) -> Outcome<Vec<Material>> {
-    let read = |pinned: &Pinned| -> Outcome<Material> {
-        let name = aleph_component::StoreName::new(pinned.component, &pinned.name);
-        let manifest = store.manifest_named(&name)?;
-        let entries = manifest.tree.clone();
-        Ok(Material { pinned: pinned.clone(), manifest, entries })
+/// The same packages as dpkg sees them.
+pub(crate) fn packages<'a>(store: &Store, manifests: &'a [Manifest]) -> Outcome<Vec<Package<'a>>> {
+    in_parallel(manifests, |manifest| Ok(Package::read(manifest, &dpkg::store_contents(store))?))
+}
+
+fn in_parallel<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> Outcome<R> + Sync) -> Outcome<Vec<R>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
+    let share = items.len().div_ceil(threads).max(1);
+    let failed = std::sync::atomic::AtomicBool::new(false);
+    let run = |chunk: &'a [T]| {
+        let stop = |_: &T| !failed.load(Ordering::Relaxed);
+        let results = chunk.iter().take_while(|item| stop(item)).map(&work);
+        results.collect::<Outcome<Vec<R>>>().inspect_err(|_| failed.store(true, Ordering::Relaxed))
     };
-    pinned.iter().map(read).collect()
+    let parts = thread::scope(|scope| {
+        let workers: Vec<_> = items.chunks(share).map(|chunk| scope.spawn(move || run(chunk))).collect();
+        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect::<Vec<_>>()
+    });
+    let mut all = Vec::with_capacity(items.len());
+    for part in parts {
+        all.extend(part?);
+    }
+    Ok(all)
 }
 
-/// Merges all trees into one.
-pub(crate) fn merge(material: &[Material], _before: Option<&Generation>) -> Outcome<Vec<Entry>> {
-    let members: Vec<Member> = material
+/// Where a package's names are in a view's tree.
+pub(crate) fn placed(manifest: &Manifest) -> Vec<Entry> {
+    manifest.tree.iter().map(|entry| Entry { path: dpkg::usr_merged(&entry.path), ..entry.clone() }).collect()
+}
+
+/// Merges all trees and the placements into one listing.
+pub(crate) fn merge(
+    store: &Store,
+    lock: &WriteLock,
+    packages: &[Package<'_>],
+    placements: &[Placement],
+) -> Outcome<Vec<Entry>> {
+    let mut members: Vec<Member> = packages
         .iter()
-        .map(|material| Member { label: format!("{} {}", material.pinned.name, material.pinned.version), entries: material.entries.clone() })
+        .map(|package| Member { label: label(package.manifest), entries: placed(package.manifest) })
         .collect();
+    members.push(Member { label: "dpkg's database".to_owned(), entries: entries_of(store, lock, placements)? });
+    members.push(Member { label: "the merged /usr".to_owned(), entries: merged_usr(&members) });
     let settle = |_: &TreePath, one: usize, _: usize| Settlement::Winner(one);
     aleph_view::compose(&members, &settle).map(|composition| composition.entries).map_err(|conflicts| {
-        Failure::new(conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        let texts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        Failure::new(format!("these packages cannot be in one view:\n{}", texts.join("\n")))
+            .with_code(crate::failure::UNSATISFIABLE)
+            .hint("remove one of them, or put it into a view of its own")
     })
+}
+
+fn label(manifest: &Manifest) -> String {
+    format!("{} {}", manifest.name, manifest.version)
+}
+
+/// Placements as entries; their bytes go into the pool.
+pub(crate) fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placement]) -> Outcome<Vec<Entry>> {
+    let entry = |placement: &Placement| {
+        let (digest, size) = match &placement.content {
+            Content::Pool { digest, size } => (*digest, *size),
+            Content::Bytes(bytes) => (store.put_content(lock, bytes, placement.mode)?, bytes.len() as u64),
+        };
+        let node = Node::File { digest, size, mode: placement.mode };
+        Ok(Entry { path: placement.path.clone(), owner: Owner::default(), node })
+    };
+    placements.iter().map(entry).collect()
+}
+
+/// The links at the top whose target some package brings.
+fn merged_usr(members: &[Member]) -> Vec<Entry> {
+    let tops: BTreeSet<&str> = members
+        .iter()
+        .flat_map(|member| &member.entries)
+        .filter_map(|entry| entry.path.as_str().strip_prefix("usr/")?.split('/').next())
+        .collect();
+    dpkg::usr_links()
+        .filter(|(name, _)| tops.contains(name.as_str()))
+        .map(|(path, target)| Entry { path, owner: Owner::default(), node: Node::Symlink { target: target.into() } })
+        .collect()
 }
 
 /// `/usr/bin/vi` to `/usr/bin/vim.nox`, for every alternative that scripts set.

@@ -57,11 +57,8 @@ pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&St
     let mut digests = Vec::new();
     for file in files {
         let path = host.cwd.join(file);
-        let (sha256, size) = digest_file(&path).map_err(|source| aleph_store::FsError {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let (sha256, size) =
+            digest_file(&path).map_err(|source| aleph_store::FsError { action: "read", path: path.clone(), source })?;
         digests.push((sha256, size));
         let expect = Some(Expected { sha256, size });
         archives.push(Archive { path, expect, source: "local file".to_owned(), vouched_by: None });

@@ -59,7 +59,9 @@ impl Plan {
     /// Whether the view has all this already.
     pub(crate) fn is_nothing(&self) -> bool {
         let Some(before) = &self.before else { return false };
-        before.requested == self.requested && before.packages.len() == self.chosen.len() && self.changes().is_empty()
+        before.requested == self.requested
+            && before.packages.len() == self.chosen.len()
+            && self.changes().is_empty()
             && self.chosen.iter().all(|chosen| {
                 before.packages.iter().any(|p| p.key() == chosen.key() && p.requested == chosen.requested)
             })

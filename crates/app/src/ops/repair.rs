@@ -27,7 +27,8 @@ pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<R
     let broken = store.triage(&lock, &report?)?;
     let mut repaired = Repaired::default();
     for id in &broken.components {
-        let label = store.component_row(id).map_or_else(|_| id.to_string(), |row| format!("{} {}", row.name, row.version));
+        let label =
+            store.component_row(id).map_or_else(|_| id.to_string(), |row| format!("{} {}", row.name, row.version));
         let mended = store.rewrite_component(&mut lock, id)? || again(host, printer, store, &mut lock, id)?;
         repaired.note(mended, format!("component {label}"));
     }

@@ -1,30 +1,219 @@
-//! Running maintainer scripts.
+//! Maintainer scripts: which have to run for a change, running them, and keeping what they wrote.
 
-use aleph_component::Entry;
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+
+use aleph_component::{Entry, Manifest, Node};
+use aleph_exchange::deb::dpkg::{self, ConfigurePlan, Content, Cover, Package, Placement, Previous, UpdatePlan};
+use aleph_sandbox::workshop::{Event, Placed, Step};
 use aleph_store::{Store, WriteLock};
-use aleph_view::{CaptureRef, Generation, Layers, View};
+use aleph_view::{CaptureRef, Captured, Configured, Generation, Session, configure, keep, merge_captures};
 
-use super::compose::Material;
-use crate::{failure::Outcome, host::Host, output::Printer};
+use super::compose;
+use crate::{cli::WORKER, failure::Outcome, host::Host, output::Printer};
 
-pub(crate) struct Input<'a> {
-    pub(crate) host: &'a Host,
-    pub(crate) printer: &'a Printer,
-    pub(crate) store: &'a Store,
-    pub(crate) view: &'a View,
-    pub(crate) before: Option<&'a Generation>,
-    pub(crate) material: &'a [Material],
-    pub(crate) entries: &'a [Entry],
-    pub(crate) layers: &'a Layers,
+/// Where dpkg keeps what state its packages are in.
+const STATUS: &str = "var/lib/dpkg/status";
+
+/// What scripts have to do for a change.
+pub(crate) struct Scripts {
+    /// To be run in the tree as it was.
+    leaving: Vec<dpkg::Step>,
+    plan: ConfigurePlan,
+    /// What was captured before and still counts.
+    before: Vec<Entry>,
 }
 
-#[derive(Default)]
+/// What they did.
 pub(crate) struct Done {
     pub(crate) entries: Vec<Entry>,
     pub(crate) reference: Option<CaptureRef>,
     pub(crate) warnings: Vec<String>,
 }
 
-pub(crate) fn run(_input: &Input<'_>, _lock: &mut WriteLock) -> Outcome<Done> {
-    Ok(Done::default())
+/// Decides what scripts have to do to get from one generation to the packages of the next.
+pub(crate) fn plan(store: &Store, before: Option<&Generation>, packages: &[Package<'_>]) -> Outcome<Scripts> {
+    let anew = || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new() };
+    let Some(before) = before else { return Ok(anew()) };
+    let Some(capture) = before.capture else { return Ok(anew()) };
+    let old = store.manifest(&capture.component)?.tree;
+    let manifests = compose::manifests(store, &before.packages)?;
+    let held = compose::packages(store, &manifests)?;
+    let status = read_in(store, before, &old, STATUS)?;
+    let changed = changed_conffiles(&old, &manifests);
+    match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }) {
+        UpdatePlan::NeedsFresh { .. } => Ok(anew()),
+        UpdatePlan::Update { leaving, plan, forget } => {
+            let kept = old.into_iter().filter(|entry| !forget.contains(&entry.path)).collect();
+            Ok(Scripts { leaving, plan, before: kept })
+        }
+    }
+}
+
+/// The text of a file of a generation, as captured or as placed.
+fn read_in(store: &Store, generation: &Generation, captured: &[Entry], path: &str) -> Outcome<String> {
+    if let Some(Node::File { digest, mode, .. }) = find(captured, path) {
+        return Ok(fs::read_to_string(store.objects().path(digest, *mode))?);
+    }
+    let roots = generation.layers.trees().map(|tree| store.layout().tree_root(&tree).join(path));
+    Ok(roots.into_iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default())
+}
+
+fn find<'a>(entries: &'a [Entry], path: &str) -> Option<&'a Node> {
+    entries.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok().map(|index| &entries[index].node)
+}
+
+/// Conffiles that scripts changed or removed.
+fn changed_conffiles(captured: &[Entry], manifests: &[Manifest]) -> BTreeSet<String> {
+    let touched = |path: &&String| find(captured, path.trim_start_matches('/')).is_some();
+    manifests.iter().flat_map(|manifest| &manifest.conffiles).filter(touched).cloned().collect()
+}
+
+impl Scripts {
+    /// Files that the packages' tree must have besides those of the packages.
+    pub(crate) fn placements(&self) -> &[Placement] {
+        &self.plan.placements
+    }
+}
+
+/// What running needs.
+pub(crate) struct Input<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) printer: &'a Printer,
+    pub(crate) store: &'a Store,
+    /// The view's name.
+    pub(crate) view: &'a str,
+    pub(crate) before: Option<&'a Generation>,
+    /// The listing of the packages' tree.
+    pub(crate) entries: &'a [Entry],
+    /// The packages' trees, topmost first.
+    pub(crate) layers: Vec<PathBuf>,
+}
+
+/// Runs the scripts and keeps what they wrote.
+pub(crate) fn run(input: &Input<'_>, scripts: Scripts, lock: &mut WriteLock) -> Outcome<Done> {
+    let Scripts { leaving, plan, before } = scripts;
+    let mut log = Log::default();
+    let mut captured = before;
+    if let (false, Some(generation)) = (leaving.is_empty(), input.before) {
+        let layers = generation.trees().iter().map(|tree| input.store.layout().tree_root(tree)).collect();
+        let written = session(input, lock, layers, plan.covers.as_slice(), Vec::new(), &leaving, &mut log)?;
+        captured = merge_captures(&captured, &written.captured, input.entries);
+    }
+    // What is placed anew must not be hidden by what was written in its place before.
+    let hidden: Vec<&Placement> =
+        plan.placements.iter().filter(|p| p.replaces && find(&captured, p.path.as_str()).is_some()).collect();
+    if plan.steps.is_empty() {
+        captured.retain(|entry| !hidden.iter().any(|placement| placement.path == entry.path));
+    } else {
+        let mut layers = input.layers.clone();
+        if !captured.is_empty() {
+            let tree = input.store.write_tree(lock, &aleph_view::with_parents(captured.clone()))?;
+            layers.insert(0, input.store.layout().tree_root(&tree));
+        }
+        let files = hidden.into_iter().map(|placement| lasting(input.store, placement)).collect::<Outcome<_>>()?;
+        let written = session(input, lock, layers, &plan.covers, files, &plan.steps, &mut log)?;
+        log.skipped(&written.captured);
+        captured = merge_captures(&captured, &written.captured, input.entries);
+    }
+    let captured = aleph_view::with_parents(captured);
+    let status = match find(&captured, STATUS) {
+        Some(Node::File { digest, mode, .. }) => fs::read_to_string(input.store.objects().path(digest, *mode))?,
+        _ => String::new(),
+    };
+    let reference = if captured.is_empty() { None } else { Some(keep(input.store, lock, input.view, &captured)?) };
+    Ok(Done { entries: captured, reference, warnings: log.warnings(input, &status)? })
+}
+
+fn session(
+    input: &Input<'_>,
+    lock: &WriteLock,
+    layers: Vec<PathBuf>,
+    covers: &[Cover],
+    mut files: Vec<Placed>,
+    steps: &[dpkg::Step],
+    log: &mut Log,
+) -> Outcome<Configured> {
+    files.extend(covers.iter().map(|cover| Placed {
+        path: PathBuf::from(format!("/{}", cover.path)),
+        mode: cover.mode.into(),
+        bytes: cover.bytes.clone(),
+        lasting: false,
+    }));
+    let mut worker = Command::new(Host::program()?);
+    worker.arg(WORKER);
+    let bar = input.printer.progress().busy("configuring");
+    let mut on_event = |event: &Event| {
+        log.hear(event, steps);
+        bar.tick();
+    };
+    let session = Session { layers, files, steps: steps.iter().map(step).collect(), worker, on_event: &mut on_event };
+    let configured = configure(input.store, lock, session);
+    input.printer.progress().clear();
+    Ok(configured?)
+}
+
+fn step(step: &dpkg::Step) -> Step {
+    let mut made = Step::new(step.label.clone(), step.argv.iter());
+    made.env = step.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    made.may_fail = step.may_fail;
+    made
+}
+
+fn lasting(store: &Store, placement: &Placement) -> Outcome<Placed> {
+    let bytes = match &placement.content {
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::Pool { digest, .. } => fs::read(store.objects().path(digest, placement.mode))?,
+    };
+    let path = PathBuf::from(format!("/{}", placement.path));
+    Ok(Placed { path, mode: placement.mode.into(), bytes, lasting: true })
+}
+
+/// What scripts said.
+#[derive(Default)]
+struct Log {
+    text: String,
+    failed: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Log {
+    fn hear(&mut self, event: &Event, steps: &[dpkg::Step]) {
+        let label = |index: usize| steps.get(index).map_or("", |step| step.label.as_str());
+        match event {
+            Event::Started { step } => self.text.push_str(&format!("== {}\n", label(*step))),
+            Event::Output { line, .. } => {
+                self.text.push_str(&String::from_utf8_lossy(line));
+                self.text.push('\n');
+            }
+            Event::Finished { step, report } if !report.end.is_success() => {
+                self.text.push_str(&format!("== {}: {:?}\n", label(*step), report.end));
+                self.failed.push(label(*step).to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn skipped(&mut self, captured: &Captured) {
+        self.skipped.extend(captured.skipped.iter().cloned());
+    }
+
+    /// What has to be said about it; the whole of what scripts said is kept in a file.
+    fn warnings(&self, input: &Input<'_>, status: &str) -> Outcome<Vec<String>> {
+        if self.text.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = input.store.layout().log().join(format!("{}-{}.log", input.view, Host::now()));
+        fs::write(&path, &self.text)?;
+        let mut warnings = Vec::new();
+        for package in dpkg::unconfigured(status) {
+            let dpkg::Unconfigured { name, architecture, state } = package;
+            warnings.push(format!("{name}:{architecture} could not be configured in the sandbox: it is {state}; what its scripts said is in {}", path.display()));
+        }
+        if warnings.is_empty() {
+            let failed = self.failed.iter();
+            warnings.extend(failed.map(|label| format!("{label} failed; what it said is in {}", path.display())));
+        }
+        warnings.extend(self.skipped.iter().map(|what| format!("not kept of what scripts wrote: {what}")));
+        Ok(warnings)
+    }
 }
