@@ -13,7 +13,7 @@ use super::{
     triggers::{set_off, trigger_placements},
 };
 
-/// Where the scripts of packages that go are while steps run.
+/// Where the `postrm` of packages that are gone is while steps run.
 const OLD_SCRIPTS: &str = "run/aleph-old-scripts";
 
 /// What the generation before left.
@@ -30,7 +30,9 @@ pub struct Previous<'a> {
 pub enum UpdatePlan {
     /// On top of what scripts wrote before.
     Update {
-        /// What to place and run.
+        /// What to run in the tree as it was, with its `/var/lib/dpkg`, before anything else. Covers apply here too.
+        leaving: Vec<Step>,
+        /// What to place in and run on the tree as it will be, with what was written so far on top.
         plan: ConfigurePlan,
         /// What is to be dropped of what scripts wrote before: changed conffiles of packages that go.
         forget: Vec<TreePath>,
@@ -69,11 +71,12 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
         return UpdatePlan::NeedsFresh { reason: "dpkg itself comes or goes".to_owned() };
     }
     let changes = changes(before, after);
-    let (steps, covers) = steps(before, after, &changes);
+    let leaving = leaving(before, &changes);
+    let (steps, covers) = steps(after, &changes);
     let activated = activated(after, &changes);
     let mut placements = info_placements(after);
     placements.extend(trigger_placements(after, &activated));
-    placements.extend(changes.upgraded.iter().flat_map(|(_, package)| kept_conffiles(package, &previous)));
+    placements.extend(changes.upgraded.iter().flat_map(|(old, new)| kept_conffiles(old, new, &previous)));
     placements.push(Placement::bytes("var/lib/dpkg/status", status(after, &changes, &known), true));
     let mut plan = ConfigurePlan { placements, covers, steps };
     let waiting = |package: &Package<'_>| {
@@ -87,13 +90,13 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
     if !scripts.is_empty() || !activated.is_empty() || after.iter().any(waiting) {
         plan.steps.extend(configure_steps(scripts.into_iter()));
     }
-    if plan.steps.is_empty() {
+    if plan.steps.is_empty() && leaving.is_empty() {
         plan.covers.clear();
     }
     let forget = changes.removed.iter().flat_map(|package| &package.manifest.conffiles);
     let forget = forget.filter(|path| previous.changed_conffiles.contains(*path));
     let forget = forget.filter_map(|path| TreePath::new(path.trim_start_matches('/')).ok()).collect();
-    UpdatePlan::Update { plan, forget }
+    UpdatePlan::Update { leaving, plan, forget }
 }
 
 fn coming<'a>(changes: &Changes<'a>) -> impl Iterator<Item = &'a Package<'a>> {
@@ -125,46 +128,51 @@ fn changes<'a>(before: &'a [Package<'a>], after: &'a [Package<'a>]) -> Changes<'
     changes
 }
 
-/// The scripts of packages that go, come or change, up to configuration.
-fn steps(before: &[Package<'_>], after: &[Package<'_>], changes: &Changes<'_>) -> (Vec<Step>, Vec<Cover>) {
+/// The scripts of packages that go or change, to be run while they are still there.
+fn leaving(before: &[Package<'_>], changes: &Changes<'_>) -> Vec<Step> {
+    let dpkg = dpkg_version(before);
+    let prerm = |package: &Package<'_>, arguments: &[&str]| {
+        let path = info_path(package, "prerm");
+        package.has_script("prerm").then(|| script::script(package, "prerm", path, arguments, dpkg))
+    };
+    let place: BTreeMap<Key<'_>, usize> =
+        configure_order(before).into_iter().enumerate().map(|(place, index)| (key(&before[index]), place)).collect();
+    // What others need goes last.
+    let mut removed = changes.removed.clone();
+    removed.sort_by_key(|package| std::cmp::Reverse(place.get(&key(package)).copied()));
+    let removed = removed.into_iter().filter_map(|package| prerm(package, &["remove"]));
+    let upgraded = changes.upgraded.iter();
+    removed.chain(upgraded.filter_map(|(old, new)| prerm(old, &["upgrade", &new.manifest.version]))).collect()
+}
+
+/// The scripts of packages that go, come or change, once the files have changed, up to configuration.
+fn steps(after: &[Package<'_>], changes: &Changes<'_>) -> (Vec<Step>, Vec<Cover>) {
     let (mut steps, mut covers) = (Vec::new(), script::covers(after));
     let dpkg = dpkg_version(after);
-    let mut old_script = |package: &Package<'_>, name: &str, arguments: &[&str]| -> Option<Step> {
-        let text = package.scripts.get(name)?;
-        let path = format!("{OLD_SCRIPTS}/{}.{name}", package.qualified_name());
+    let mut postrm = |package: &Package<'_>, arguments: &[&str]| -> Option<Step> {
+        let text = package.scripts.get("postrm")?;
+        let path = format!("{OLD_SCRIPTS}/{}.postrm", package.qualified_name());
         let cover = Cover::new(&path, text.clone());
         if !covers.contains(&cover) {
             covers.push(cover);
         }
-        Some(script::script(package, name, format!("/{path}"), arguments, dpkg))
+        Some(script::script(package, "postrm", format!("/{path}"), arguments, dpkg))
     };
-    let old_order = configure_order(before);
-    let place: BTreeMap<Key<'_>, usize> =
-        old_order.iter().enumerate().map(|(place, &index)| (key(&before[index]), place)).collect();
-    // What others need goes last.
-    let mut removed = changes.removed.clone();
-    removed.sort_by_key(|package| std::cmp::Reverse(place.get(&key(package)).copied()));
-    for package in &removed {
-        steps.extend(old_script(package, "prerm", &["remove"]));
+    for package in &changes.removed {
+        steps.extend(postrm(package, &["remove"]));
+        steps.extend(postrm(package, &["purge"]));
     }
-    for (old, new) in &changes.upgraded {
-        steps.extend(old_script(old, "prerm", &["upgrade", &new.manifest.version]));
-    }
-    for package in &removed {
-        steps.extend(old_script(package, "postrm", &["remove"]));
-        steps.extend(old_script(package, "postrm", &["purge"]));
-    }
-    for (old, new) in &changes.upgraded {
-        let versions = ["upgrade", &old.manifest.version, &new.manifest.version];
-        if new.has_script("preinst") {
-            steps.push(script::script(new, "preinst", info_path(new, "preinst"), &versions, dpkg));
+    let mut preinst = |package: &Package<'_>, arguments: &[&str]| {
+        if package.has_script("preinst") {
+            steps.push(script::script(package, "preinst", info_path(package, "preinst"), arguments, dpkg));
         }
-    }
-    for package in changes.added.iter().filter(|package| package.has_script("preinst")) {
-        steps.push(script::script(package, "preinst", info_path(package, "preinst"), &["install"], dpkg));
-    }
+    };
     for (old, new) in &changes.upgraded {
-        steps.extend(old_script(old, "postrm", &["upgrade", &new.manifest.version]));
+        preinst(new, &["upgrade", &old.manifest.version, &new.manifest.version]);
+    }
+    changes.added.iter().for_each(|package| preinst(package, &["install"]));
+    for (old, new) in &changes.upgraded {
+        steps.extend(postrm(old, &["upgrade", &new.manifest.version]));
     }
     (steps, covers)
 }
@@ -199,8 +207,9 @@ fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &BTreeMap<Key<'_>
     text
 }
 
-/// A package's own conffiles beside those that were changed.
-fn kept_conffiles(package: &Package<'_>, previous: &Previous<'_>) -> Vec<Placement> {
-    let changed = package.conffiles.iter().filter(|(path, _)| previous.changed_conffiles.contains(path));
-    changed.filter_map(|(path, _)| package.place_beside(path, ".dpkg-dist")).collect()
+/// The new package's own conffiles beside those that were changed, where they are not what the old one had.
+fn kept_conffiles(old: &Package<'_>, new: &Package<'_>, previous: &Previous<'_>) -> Vec<Placement> {
+    let changed = |(path, _): &&(String, String)| previous.changed_conffiles.contains(path);
+    let different = new.conffiles.iter().filter(changed).filter(|conffile| !old.conffiles.contains(conffile));
+    different.filter_map(|(path, _)| new.place_beside(path, ".dpkg-dist")).collect()
 }
