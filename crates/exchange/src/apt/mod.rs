@@ -1,4 +1,8 @@
 //! Debian archives: sources, indices, relations and solving.
 
+pub mod config;
 pub mod index;
+mod paragraph;
 pub mod relation;
+pub mod solve;
+pub mod sources;

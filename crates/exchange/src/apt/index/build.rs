@@ -14,7 +14,7 @@ use aleph_component::{Digest, Hasher};
 use super::{
     IndexInput,
     format::{self, EntryRow, Flags, HEADER, Layout, NameRow, OriginRow, ProviderRow, SECTIONS, Section},
-    stanza::{Fields, stanzas},
+    stanza::{fields, stanzas},
 };
 use crate::apt::relation::{MultiArch, Name, Qualifier, Version, parse_provides};
 
@@ -214,7 +214,7 @@ struct Stanza<'a> {
 impl<'a> Stanza<'a> {
     fn read(text: &'a str) -> Self {
         let mut found = Self::default();
-        for (name, value) in Fields::new(text) {
+        for (name, value) in fields(text) {
             match name {
                 "Package" => found.name = value,
                 "Version" => found.version = value,

@@ -17,6 +17,7 @@ pub use build::{BuildError, BuildReport};
 pub use candidate::{Candidate, Candidates, Provider, Providers, Suite};
 pub use search::Found;
 pub use stanza::field;
+pub(crate) use stanza::fields;
 
 use format::{Layout, NameRow, Section};
 

@@ -2,20 +2,18 @@
 
 /// The value of a stanza's field, trimmed, continuation lines included. Field names are compared without case.
 pub fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
-    let mut fields = Fields { text: stanza, position: 0 };
-    fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    fields(stanza).find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// The fields of a stanza in order.
-pub(super) struct Fields<'a> {
-    text: &'a str,
-    position: usize,
+pub(crate) fn fields(stanza: &str) -> Fields<'_> {
+    Fields { text: stanza, position: 0 }
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, position: 0 }
-    }
+/// See [`fields`].
+pub(crate) struct Fields<'a> {
+    text: &'a str,
+    position: usize,
 }
 
 impl<'a> Iterator for Fields<'a> {

@@ -1,0 +1,35 @@
+//! Finding the set of packages that a request needs.
+//!
+//! Two steps. First [`mark`] walks the dependencies as apt does and chooses as apt would, without ever going back. Then
+//! a SAT solver takes these choices as preferences: where they fit together it returns them, and where they do not it
+//! finds the nearest set that does, or proves that there is none. So the result is what `apt-get install` would give
+//! on a bare system wherever apt gives a consistent one.
+
+mod error;
+mod explain;
+mod mark;
+mod provider;
+mod request;
+mod solution;
+mod universe;
+
+pub use error::{Offer, Reason, Step, Unsolvable};
+pub use request::{Kept, Request, Upgrade, VersionChoice, Want};
+pub use solution::{Chosen, Solution};
+
+use crate::apt::index::PreparedIndex;
+
+/// Finds the packages of `index` that `request` needs.
+///
+/// # Errors
+/// If there is no such set; the error says why in words.
+pub fn solve<'a>(index: &'a PreparedIndex, request: &'a Request<'a>) -> Result<Solution<'a>, Unsolvable> {
+    let mut universe = universe::Universe::new(index, request);
+    let demands = universe::demands(&mut universe)?;
+    let marks = mark::mark(&mut universe, &demands, request.recommends);
+    let (universe, chosen) = provider::run(universe, &demands, &marks)?;
+    Ok(solution::assemble(universe, &demands, &chosen))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What is asked of the solver.
+
+use std::{collections::BTreeSet, fmt};
+
+use crate::apt::{index::Candidate, relation::Operator};
+
+/// Which version of a package is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum VersionChoice {
+    /// The best on offer.
+    #[default]
+    Any,
+    /// Exactly this one.
+    Exact(String),
+    /// One that stands in this relation to this version.
+    Op(Operator, String),
+}
+
+/// A package that somebody asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Its name. A virtual name is understood if a single package provides it.
+    pub name: String,
+    /// Its architecture; the native one, or else any that there is, if not given.
+    pub architecture: Option<String>,
+    /// Its version.
+    pub version: VersionChoice,
+    /// The suite or codename that it must be on offer in.
+    pub suite: Option<String>,
+}
+
+impl Want {
+    /// The best version of `name`.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// As people write it: `name:architecture=version/suite`.
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(architecture) = &self.architecture {
+            write!(f, ":{architecture}")?;
+        }
+        match &self.version {
+            VersionChoice::Any => {}
+            VersionChoice::Exact(version) => write!(f, "={version}")?,
+            VersionChoice::Op(operator, version) => write!(f, " ({} {version})", operator.as_str())?,
+        }
+        if let Some(suite) = &self.suite {
+            write!(f, "/{suite}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A package that the view holds already. It is preferred to others as long as something needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, as its control file says (`all` included).
+    pub architecture: String,
+    /// Its control stanza, for when no suite offers it any more. Without one it can then not be kept.
+    pub stanza: Option<String>,
+}
+
+/// Which of the kept packages move to the best version on offer. The others move only if they must.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// None.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// Those with these names.
+    Names(Vec<String>),
+}
+
+/// What the solver is asked for.
+#[derive(Clone)]
+pub struct Request<'r> {
+    /// The packages asked for, in the order in which they were named; the order decides between equal alternatives.
+    pub wanted: Vec<Want>,
+    /// Names that must not be in the set.
+    pub forbidden: BTreeSet<String>,
+    /// What the view holds now.
+    pub keep: Vec<Kept>,
+    /// What of that moves to newer versions.
+    pub upgrade: Upgrade,
+    /// Whether recommended packages come along where they can.
+    pub recommends: bool,
+    /// Whether all essential packages of the native architecture belong to the set.
+    pub essential: bool,
+    /// The native architecture (`amd64`).
+    pub native: String,
+    /// Further architectures, the most preferred first.
+    pub foreign: Vec<String>,
+    /// Pin priorities, in place of [`Candidate::priority`].
+    pub pins: Option<&'r dyn Fn(&Candidate<'_>) -> i32>,
+}
+
+impl Request<'_> {
+    /// An empty request for one architecture, without recommended and essential packages.
+    pub fn new(native: impl Into<String>) -> Self {
+        Self {
+            wanted: Vec::new(),
+            forbidden: BTreeSet::new(),
+            keep: Vec::new(),
+            upgrade: Upgrade::None,
+            recommends: false,
+            essential: false,
+            native: native.into(),
+            foreign: Vec::new(),
+            pins: None,
+        }
+    }
+
+    /// Whether a kept package called `name` stays in its version if it can.
+    pub(super) fn stays(&self, name: &str) -> bool {
+        match &self.upgrade {
+            Upgrade::None => true,
+            Upgrade::All => false,
+            Upgrade::Names(names) => !names.iter().any(|other| other == name),
+        }
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, forbidden, keep, upgrade, recommends, essential, native, foreign, pins } = self;
+        f.debug_struct("Request")
+            .field("wanted", wanted)
+            .field("forbidden", forbidden)
+            .field("keep", keep)
+            .field("upgrade", upgrade)
+            .field("recommends", recommends)
+            .field("essential", essential)
+            .field("native", native)
+            .field("foreign", foreign)
+            .field("pins", &pins.is_some())
+            .finish()
+    }
+}
