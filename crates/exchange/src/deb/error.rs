@@ -97,6 +97,14 @@ pub enum Refusal {
         /// Which, and why.
         source: PathError,
     },
+    /// An entry has a name that the store itself uses.
+    #[error("`{member}` holds `{path}`, a name that is kept for the store")]
+    Reserved {
+        /// The member of the outer archive.
+        member: String,
+        /// The name.
+        path: String,
+    },
     /// An entry is of a kind that does not belong into a package.
     #[error("`{member}` holds {kind} `{path}`")]
     Kind {

@@ -23,6 +23,9 @@ use super::{
 /// The longest packed changelog that is searched, in bytes.
 const LONGEST_CHANGELOG: u64 = 16 << 20;
 
+/// Top names that a component and a package in the store have for themselves.
+const RESERVED: [&str; 2] = [".aleph", ".link"];
+
 /// What somebody who is trusted said of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
@@ -164,6 +167,9 @@ impl<'a, 'b> Data<'a, 'b> {
 
     fn add(&mut self, item: Item, reader: &mut dyn Read) -> Result<(), Refusal> {
         let Some(path) = item.path else { return Ok(()) };
+        if RESERVED.contains(&path.as_str().split('/').next().unwrap_or_default()) {
+            return Err(Refusal::Reserved { member: "data.tar".to_owned(), path: path.to_string() });
+        }
         let keep = |source| match source {
             // The decompressor's failure, not the store's.
             StoreError::Input { source, .. } => Refusal::Unpack { member: "data.tar".to_owned(), source },

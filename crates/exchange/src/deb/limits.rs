@@ -26,7 +26,7 @@ impl Default for Limits {
             data: 64 << 30,
             ratio: 1000,
             ratio_free: 256 << 20,
-            entries: 2_000_000,
+            entries: 500_000,
             memory: 1 << 30,
             changelog: 64 << 20,
         }

@@ -23,3 +23,6 @@ pub use error::{ImportError, Refusal};
 pub use import::{Expected, OriginInput, import, import_with};
 pub use limits::Limits;
 pub use many::{Job, import_many};
+
+#[cfg(test)]
+mod tests;
