@@ -1,4 +1,6 @@
 //! `enter [--flat] [--pure] LAYER[:LAYER...] COMMAND ARGUMENT...`: runs a command in a stack of directories.
+#![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a program, not a library")]
+
 use aleph_sandbox::{EnterError, RunSpec, enter, enter_flat};
 
 fn main() {

@@ -1,5 +1,7 @@
 //! `workshop [--single] LAYER[:LAYER...] UPPER WORK SCRIPT...`: runs shell scripts as root-inside over a stack of
 //! directories, then lists what they wrote.
+#![expect(clippy::disallowed_macros, reason = "a program, not a library")]
+
 use std::process::Command;
 
 use aleph_sandbox::ids::{self, IdMap};

@@ -35,7 +35,9 @@ impl MountError {
     fn with_log(mut self, context: &OwnedFd) -> Self {
         let mut buffer = [0u8; 512];
         if let Ok(n @ 1..) = rustix::io::read(context, &mut buffer) {
-            self.detail = format!(": {}", String::from_utf8_lossy(&buffer[..n]).trim_end());
+            // The kernel marks errors with `e`.
+            let text = String::from_utf8_lossy(&buffer[..n]);
+            self.detail = format!(": {}", text.trim_end().trim_start_matches("e "));
         }
         self
     }
@@ -83,7 +85,16 @@ pub(crate) fn overlay(layers: &[OwnedFd], upper: BorrowedFd<'_>, work: BorrowedF
         fsconfig_set_flag(fs, "volatile")?;
         fsconfig_create(fs)
     };
-    prepare().map_err(|e| fail(e).with_log(&context))?;
+    prepare().map_err(|e| {
+        let mut error = fail(e).with_log(&context);
+        for fd in layers.iter().map(AsFd::as_fd).chain([upper, work]) {
+            if let Ok(real) = rustix::fs::readlink(fd_path(fd), Vec::new()) {
+                error.detail =
+                    error.detail.replace(&format!("{} ", fd_path(fd)), &format!("{} ", real.to_string_lossy()));
+            }
+        }
+        error
+    })?;
     fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, PLAIN).map_err(fail)
 }
 

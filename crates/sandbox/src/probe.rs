@@ -29,6 +29,12 @@ pub enum Forbidden {
     /// A process with a changed root directory may not make user namespaces.
     #[error("this process runs in a chroot, where the kernel makes no user namespaces")]
     Chroot,
+    /// `/proc` is not mounted, which id maps and mounts need.
+    #[error("/proc is not mounted")]
+    NoProc,
+    /// Only a process with a single thread may leave its user namespace.
+    #[error("this process has several threads")]
+    Threads,
     /// The kernel was built without them.
     #[error("this kernel has no user namespaces")]
     NoNamespaces,
@@ -59,6 +65,8 @@ impl Forbidden {
                  --security-opt seccomp=unconfined --security-opt systempaths=unconfined, or --privileged"
             }
             Self::Chroot => "run it outside the chroot, or enter that with pivot_root (as systemd-nspawn does)",
+            Self::NoProc => "mount it: mount -t proc proc /proc",
+            Self::Threads => "this is a defect of the program: please report it",
             Self::NoNamespaces => "boot a kernel built with CONFIG_USER_NS=y, or run as root",
             Self::OldKernel => "boot Linux 5.11 or newer, run as root, or use a view with a single layer",
             Self::NoOverlay => "an administrator can load it: modprobe overlay",
@@ -89,6 +97,8 @@ struct Facts {
     apparmor: Option<u64>,
     /// `Seccomp:` of `/proc/self/status`: 2 is a filter.
     seccomp: Option<u64>,
+    /// How many threads this process has; 0 where `/proc` is missing.
+    threads: u64,
     /// Whether the root directory is a mount point, as it is but in a chroot.
     root_is_mount: bool,
     /// Whether the caller is root where he is.
@@ -103,14 +113,15 @@ impl Facts {
     fn read() -> Self {
         let number = |path: &str| etc::read_kernel(path)?.trim().parse().ok();
         let status = etc::read_kernel("/proc/self/status").unwrap_or_default();
-        let seccomp = status.lines().find_map(|l| l.strip_prefix("Seccomp:")?.trim().parse().ok());
+        let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok());
         let mounts = etc::read_kernel("/proc/self/mountinfo").unwrap_or_default();
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         Self {
             switch: number("/proc/sys/kernel/unprivileged_userns_clone"),
             limit: number("/proc/sys/user/max_user_namespaces"),
             apparmor: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-            seccomp,
+            seccomp: field("Seccomp:"),
+            threads: field("Threads:").unwrap_or(0),
             root_is_mount: mounts.is_empty() || mounts.lines().any(|l| l.split(' ').nth(4) == Some("/")),
             root: rustix::process::geteuid().is_root(),
             kernel: parse_release(&release),
@@ -137,6 +148,8 @@ pub(crate) fn explain_overlay(error: &io::Error) -> Forbidden {
 
 fn judge_namespaces(facts: &Facts, errno: i32) -> Forbidden {
     match errno {
+        _ if facts.threads == 0 => Forbidden::NoProc,
+        libc::EINVAL if facts.threads > 1 => Forbidden::Threads,
         libc::ENOSPC | libc::EUSERS if facts.limit == Some(0) => Forbidden::LimitZero,
         libc::ENOSPC | libc::EUSERS => Forbidden::LimitReached,
         libc::EINVAL | libc::ENOSYS => Forbidden::NoNamespaces,
@@ -245,6 +258,7 @@ mod tests {
         Facts {
             limit: Some(15000),
             seccomp: Some(0),
+            threads: 1,
             root_is_mount: true,
             kernel: (6, 1),
             overlay: true,
@@ -267,6 +281,8 @@ mod tests {
         check(Facts { root: true, ..open() }, libc::EPERM, Forbidden::Container);
         check(Facts { root_is_mount: false, ..open() }, libc::EPERM, Forbidden::Chroot);
         check(open(), libc::EINVAL, Forbidden::NoNamespaces);
+        check(Facts { threads: 4, ..open() }, libc::EINVAL, Forbidden::Threads);
+        check(Facts { threads: 0, ..open() }, libc::ENOENT, Forbidden::NoProc);
         check(open(), libc::EIO, Forbidden::Unknown);
     }
 

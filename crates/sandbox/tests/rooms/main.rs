@@ -3,6 +3,8 @@
 //!
 //! Run by root, every test is made as root and again as an ordinary user; run by an ordinary user, as him.
 
+#![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a program, not a library")]
+
 mod entering;
 mod roles;
 mod tree;
