@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
 };
 
@@ -119,7 +120,9 @@ impl Store {
         let staging = self.stage(lock)?;
         for path in doomed {
             let aside = staging.fresh();
-            match fs::rename(path, &aside) {
+            // A directory that its owner may not write cannot be moved.
+            let moved = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            match moved.and_then(|()| fs::rename(path, &aside)) {
                 Ok(()) => crate::remove_tree(&aside)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Err::<(), _>(error).context("remove", path).unwrap_err().into()),

@@ -87,7 +87,8 @@ impl Store {
         sync_file_system(self.layout().root())?;
         for (from, to) in &moves {
             match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-                Ok(()) => {}
+                // Only now: a directory that its owner may not write cannot be moved.
+                Ok(()) => seal(to)?,
                 Err(error) if io::Error::from(error).kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     lock.abandon();
@@ -125,6 +126,5 @@ fn write_package(
     for (slot, provider) in &spec.linked.bindings {
         link(slot, StoreName::new(provider, &name_of(provider)?))?;
     }
-    seal(&links)?;
-    seal(directory)
+    seal(&links)
 }
