@@ -3,18 +3,22 @@
 //!
 //! Formats and order of events are those of dpkg 1.21 (dpkg(1), deb-triggers(5), deb-postinst(5) and its sources).
 
+mod divert;
 mod info;
 mod order;
 mod package;
 mod plan;
 mod script;
 mod status;
+#[cfg(test)]
+mod tests;
 mod triggers;
 mod update;
 mod usr;
 
 use aleph_component::{Digest, TreePath};
 
+pub use divert::{Diversion, Resolution, diversions, resolve_conflict};
 pub use order::configure_order;
 pub use package::{Contents, Package, PackageError, store_contents};
 pub use plan::{ConfigurePlan, Cover, Step, fresh};
