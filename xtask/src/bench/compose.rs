@@ -61,10 +61,10 @@ fn aleph(bench: &Bench, round: usize, change: &str, besides: &mut Besides) -> Ou
     let next = process(&bench.work, bench.aleph(&store).args(["--format", "json", "add", change]))?;
     if round > 0 {
         besides.whole.push(first.sample);
-        besides.changed.push(Sample { seconds: phase(&next.stdout, "compose")?, ..next.sample });
+        besides.changed.push(Sample::phase(phase(&next.stdout, "compose")?));
     }
     discard(bench, &store)?;
-    Ok(Sample { seconds: phase(&first.stdout, "compose")?, ..first.sample })
+    Ok(Sample::phase(phase(&first.stdout, "compose")?))
 }
 
 /// Seconds that a phase took, from a JSON answer.

@@ -15,8 +15,17 @@ use crate::tool::{Outcome, show};
 pub(super) struct Sample {
     /// What is compared, in seconds.
     pub(super) seconds: f64,
+    /// Processor time of the process and of those it waited for, in seconds.
+    pub(super) cpu: f64,
     /// The largest resident set of the process and of those it waited for, in KiB.
     pub(super) peak_kib: u64,
+}
+
+impl Sample {
+    /// A phase of a run, of which only the time is known.
+    pub(super) fn phase(seconds: f64) -> Self {
+        Self { seconds, cpu: f64::NAN, peak_kib: 0 }
+    }
 }
 
 /// A run that is over, with what it printed.
@@ -31,7 +40,7 @@ pub(super) fn process(work: &Path, command: &mut Command) -> Outcome<Finished> {
     command.stdin(Stdio::null()).stdout(File::create(&out)?).stderr(File::create(&err)?);
     let start = Instant::now();
     let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", show(command)))?;
-    let (status, peak_kib) = wait(child.id())?;
+    let (status, usage) = wait(child.id())?;
     let seconds = start.elapsed().as_secs_f64();
     if status != 0 {
         let said = std::fs::read(&err)?;
@@ -41,11 +50,17 @@ pub(super) fn process(work: &Path, command: &mut Command) -> Outcome<Finished> {
         return Err(format!("{} ended with wait status {status}:\n{}", show(command), last.join("\n")).into());
     }
     let stdout = String::from_utf8_lossy(&std::fs::read(&out)?).into_owned();
-    Ok(Finished { sample: Sample { seconds, peak_kib }, stdout })
+    let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
+    Ok(Finished { sample: Sample { seconds, cpu, peak_kib: u64::try_from(usage.ru_maxrss)? }, stdout })
 }
 
-/// Waits for a child of ours. Gives its raw wait status and the peak memory in KiB.
-fn wait(pid: u32) -> Outcome<(i32, u64)> {
+#[expect(clippy::cast_precision_loss, reason = "microseconds of hours fit")]
+fn duration(time: libc::timeval) -> f64 {
+    time.tv_sec as f64 + time.tv_usec as f64 / 1e6
+}
+
+/// Waits for a child of ours. Gives its raw wait status and what it used.
+fn wait(pid: u32) -> Outcome<(i32, libc::rusage)> {
     let (pid, mut status, mut usage) = (i32::try_from(pid)?, 0, MaybeUninit::<libc::rusage>::zeroed());
     loop {
         // SAFETY: the pointers are to a status and a usage that live longer than the call.
@@ -58,8 +73,7 @@ fn wait(pid: u32) -> Outcome<(i32, u64)> {
         }
     }
     // SAFETY: all zeroes are a valid usage, and the kernel has filled it in.
-    let usage = unsafe { usage.assume_init() };
-    Ok((status, u64::try_from(usage.ru_maxrss)?))
+    Ok((status, unsafe { usage.assume_init() }))
 }
 
 /// One that is measured in turn with others; each is told the number of the round.
@@ -86,11 +100,15 @@ pub(super) fn in_turn(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Outc
         contenders.iter().map(|contender| Series { name: contender.name.clone(), samples: Vec::new() }).collect();
     for round in 0..=rounds {
         for (contender, series) in contenders.iter_mut().zip(&mut series) {
-            settle();
+            // Short runs write next to nothing.
+            if rounds < 20 {
+                settle();
+            }
             let sample = (contender.run)(round).map_err(|error| format!("{}: {error}", contender.name))?;
             if rounds < 20 {
                 let counted = if round == 0 { " (not counted)" } else { "" };
-                eprintln!("   {}: {:.3} s, {} MiB{counted}", contender.name, sample.seconds, sample.peak_kib / 1024);
+                let Sample { seconds, cpu, peak_kib } = sample;
+                eprintln!("   {}: {seconds:.3} s, CPU {cpu:.3} s, {} MiB{counted}", contender.name, peak_kib / 1024);
             }
             if round > 0 {
                 series.samples.push(sample);
@@ -113,6 +131,11 @@ impl Series {
 
     pub(super) fn median(&self) -> f64 {
         median(self.samples.iter().map(|sample| sample.seconds).collect())
+    }
+
+    /// Median of the processor time.
+    pub(super) fn cpu(&self) -> f64 {
+        median(self.samples.iter().map(|sample| sample.cpu).collect())
     }
 
     pub(super) fn range(&self) -> (f64, f64) {

@@ -63,7 +63,8 @@ impl Target {
         let bound = if self.at_least { "≥" } else { "≤" };
         let met = if self.is_met() { "yes" } else { "**no**" };
         let [value, limit] = match self.unit {
-            Unit::Ratio => [format!("{:.2}", self.value), format!("{}", self.limit)],
+            Unit::Ratio if self.value < 0.1 => [format!("{:.3}", self.value), self.limit.to_string()],
+            Unit::Ratio => [format!("{:.2}", self.value), self.limit.to_string()],
             Unit::Milliseconds => [format!("{:.1} ms", self.value), format!("{} ms", self.limit)],
             Unit::Mebibytes => [format!("{:.0} MiB", self.value), format!("{} MiB", self.limit)],
         };
@@ -75,15 +76,20 @@ impl Section {
     /// The section's text, under a heading.
     pub(super) fn to_markdown(&self, name: &str) -> String {
         let mut text = format!("## {name}\n\n{}\n\n", self.about);
-        text.push_str("| | median | fastest – slowest | runs | peak memory |\n|---|--:|--:|--:|--:|\n");
+        text.push_str("| | median | fastest – slowest | CPU | runs | peak memory |\n|---|--:|--:|--:|--:|--:|\n");
         for series in &self.series {
             let (low, high) = series.range();
-            let (median, low, high) = (time(series.median()), time(low), time(high));
+            let (median, low, high, cpu) = (time(series.median()), time(low), time(high), time(series.cpu()));
             let memory = match series.peak_mib() {
                 peak if peak > 0.0 => format!("{peak:.0} MiB"),
                 _ => "–".to_owned(),
             };
-            let _ = writeln!(text, "| {} | {median} | {low} – {high} | {} | {memory} |", series.name, series.rounds());
+            let _ = writeln!(
+                text,
+                "| {} | {median} | {low} – {high} | {cpu} | {} | {memory} |",
+                series.name,
+                series.rounds()
+            );
         }
         for note in &self.notes {
             let _ = write!(text, "\n- {note}");
@@ -101,6 +107,7 @@ impl Section {
 
 fn time(seconds: f64) -> String {
     match seconds {
+        seconds if seconds.is_nan() => "–".to_owned(),
         seconds if seconds < 0.1 => format!("{:.2} ms", seconds * 1e3),
         seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
         seconds => format!("{seconds:.2} s"),

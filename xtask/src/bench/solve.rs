@@ -31,14 +31,8 @@ pub(super) fn run(bench: &Bench) -> Outcome<Section> {
             let found = &mut found.borrow_mut();
             found.ours = planned(&finished.stdout)?;
             if round > 0 {
-                let sample = |name| {
-                    Ok::<_, Box<dyn std::error::Error>>(Sample {
-                        seconds: phase(&finished.stdout, name)?,
-                        ..finished.sample
-                    })
-                };
-                found.load.push(sample("load_index")?);
-                found.solve.push(sample("solve")?);
+                found.load.push(Sample::phase(phase(&finished.stdout, "load_index")?));
+                found.solve.push(Sample::phase(phase(&finished.stdout, "solve")?));
             }
             Ok(finished.sample)
         }),
