@@ -4,5 +4,7 @@ pub mod config;
 pub mod index;
 mod paragraph;
 pub mod relation;
+pub mod release;
 pub mod solve;
 pub mod sources;
+pub mod update;

@@ -1,6 +1,6 @@
 //! What a download tells while it runs.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{
     error::FetchError,
@@ -24,6 +24,11 @@ pub enum Event<'a> {
         transfers: usize,
         /// Their sizes together, as far as they are known.
         bytes: u64,
+    },
+    /// Another process has hold of something that is needed first; we wait for it.
+    Locked {
+        /// The lock's file.
+        path: &'a Path,
     },
     /// A transfer begins.
     Started {

@@ -149,9 +149,13 @@ impl Settings {
 
     /// The user name and password for `uri`: those in the URI itself, or the first credential that fits.
     pub(super) fn credential(&self, uri: &Uri) -> Option<(String, Option<String>)> {
-        uri.user_info().or_else(|| {
-            let found = self.credentials.iter().find(|credential| credential.fits(uri))?;
-            Some((found.login.clone(), Some(found.password.clone())))
-        })
+        let given = uri.user_info();
+        if let Some((_, Some(_))) = given {
+            return given;
+        }
+        let same_login = |login: &str| given.as_ref().is_none_or(|(given, _)| given == login);
+        let mut fitting = self.credentials.iter().filter(|credential| credential.fits(uri));
+        let found = fitting.find(|credential| same_login(&credential.login));
+        found.map(|found| (found.login.clone(), Some(found.password.clone()))).or(given)
     }
 }

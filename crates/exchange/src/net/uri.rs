@@ -6,7 +6,7 @@ use reqwest::Url;
 
 /// An absolute address with a scheme that [`Fetcher`](super::Fetcher) understands.
 ///
-/// Its text form never shows a password.
+/// Its text form never shows user name and password.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uri {
     url: Arc<Url>,
@@ -92,12 +92,12 @@ impl Uri {
         Uri::from_url(self.url.join(text).map_err(malformed)?)
     }
 
-    pub(super) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
     /// User name and password in the URI itself.
-    pub(super) fn user_info(&self) -> Option<(String, Option<String>)> {
+    pub(crate) fn user_info(&self) -> Option<(String, Option<String>)> {
         let text = |part: &str| String::from_utf8_lossy(&percent_decode(part)).into_owned();
         let user = self.url.username();
         (!user.is_empty()).then(|| (text(user), self.url.password().map(text)))
@@ -132,11 +132,12 @@ impl FromStr for Uri {
 
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.url.password().is_none() {
+        if self.url.username().is_empty() && self.url.password().is_none() {
             return f.write_str(self.url.as_str());
         }
         let mut url = (*self.url).clone();
         // Only fails for URLs without a host, which have no password.
+        let _ = url.set_username("");
         let _ = url.set_password(None);
         f.write_str(url.as_str())
     }
@@ -201,7 +202,7 @@ mod tests {
         check("http://mirror.example/repo", "./a b#?.deb", "http://mirror.example/repo/a%20b%23%3F.deb");
         check("file:/srv/repo", "x~1.deb", "file:///srv/repo/x~1.deb");
         check("copy:/srv/repo", "x.deb", "copy:/srv/repo/x.deb");
-        check("http://user:secret@mirror.example/r", "x", "http://user@mirror.example/r/x");
+        check("http://user:secret@mirror.example/r", "x", "http://mirror.example/r/x");
     }
 
     #[test]
