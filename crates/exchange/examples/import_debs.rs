@@ -1,5 +1,7 @@
 //! Imports Debian packages into a store: `import_debs STORE FILE.deb...`. Prints how long the phases took.
 
+#![expect(clippy::disallowed_macros, reason = "a program of its own, for measurements")]
+
 use std::{error::Error, path::Path, time::Instant};
 
 use aleph_exchange::deb::{Job, Limits, OriginInput, import_many};
