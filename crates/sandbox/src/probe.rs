@@ -141,6 +141,12 @@ pub(crate) fn explain_namespaces(error: &io::Error) -> Forbidden {
     judge_namespaces(&Facts::read(), error.raw_os_error().unwrap_or(0))
 }
 
+/// Why making namespaces failed with this error in a worker process, which has one thread whatever we have.
+pub(crate) fn explain_workers(error: &io::Error) -> Forbidden {
+    let facts = Facts::read();
+    judge_namespaces(&Facts { threads: facts.threads.min(1), ..facts }, error.raw_os_error().unwrap_or(0))
+}
+
 /// Why mounting an overlay failed with this error.
 pub(crate) fn explain_overlay(error: &io::Error) -> Forbidden {
     judge_overlay(&Facts::read(), error.raw_os_error().unwrap_or(0))

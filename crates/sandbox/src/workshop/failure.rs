@@ -101,7 +101,7 @@ impl From<Failure> for WorkshopError {
         let source = io::Error::from_raw_os_error(failure.errno);
         match failure.doing {
             Some(doing) => Self::Inside { doing, source },
-            None => Self::Namespaces { reason: probe::explain_namespaces(&source), source },
+            None => Self::Namespaces { reason: probe::explain_workers(&source), source },
         }
     }
 }

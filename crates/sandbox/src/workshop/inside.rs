@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
+use rustix::process::DumpableBehavior;
 use rustix::thread::UnshareFlags;
 
 use super::failure::{Failure, Message};
@@ -53,6 +54,9 @@ fn run(job: &Job, ids: IdMap, overseer: OwnedFd) -> Result<(), Failure> {
     let listener = emulate::install_filter(ids == IdMap::Single).map_err(|e| Failure::new("install the filter", e))?;
     process::send_fd(&overseer, listener.as_fd()).map_err(|e| Failure::new("hand the filter over", e))?;
     drop((listener, overseer));
+    // Steps are root-inside too, but shall not speak through our standard output.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|e| Failure::new("close this process to the steps", e))?;
     steps::run_all(&job.steps)?;
     uncover(&covered)
 }

@@ -29,6 +29,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("workshop::steps_are_timed_out", steps_are_timed_out),
     ("workshop::nothing_outlives_its_step", nothing_outlives_its_step),
     ("workshop::host_is_out_of_reach", host_is_out_of_reach),
+    ("workshop::steps_cannot_speak_for_us", steps_cannot_speak_for_us),
     ("workshop::files_are_placed", files_are_placed),
     ("workshop::killed_jobs_can_be_removed", killed_jobs_can_be_removed),
     ("workshop::failures_are_told", failures_are_told),
@@ -266,6 +267,15 @@ fn host_is_out_of_reach(who: Who) {
         assert!(text.starts_with("/home:\n\n/tmp:\n0\n"), "{text}");
         assert!(lines.contains(&"lo".to_owned()) && !text.contains("eth"), "{text}");
         assert_eq!(lines.last().map(String::as_str), Some("done"));
+    });
+}
+
+fn steps_cannot_speak_for_us(who: Who) {
+    let script = "(echo '{\"Done\":{\"ids\":\"Single\"}}' > /proc/1/fd/1) 2> /dev/null || echo refused; \
+                  (ls /proc/1/root/) 2> /dev/null || echo refused; touch /data/after";
+    each(who, &[script], |_, outcome, lines| {
+        assert_eq!(lines, ["refused", "refused"]);
+        assert!(by_path(&outcome).contains_key(Path::new("data/after")));
     });
 }
 
