@@ -42,6 +42,13 @@ pub enum Reason {
         /// Names that resemble it, the most similar first.
         similar: Vec<String>,
     },
+    /// The name is known, but not for an architecture that the request allows.
+    OtherArchitecture {
+        /// The name.
+        name: String,
+        /// The architectures that it is there for.
+        architectures: Vec<String>,
+    },
     /// The name is known, the wanted version, suite or architecture is not.
     NoSuchVersion {
         /// The name.
@@ -74,13 +81,22 @@ pub enum Reason {
         /// Which of these names the request forbids.
         forbidden: Vec<String>,
     },
+    /// A package's relations cannot be read.
+    Unusable {
+        /// The way to the package.
+        path: Vec<Step>,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Two packages exclude each other.
     Conflict {
         /// The way to the package whose relation excludes the other.
         left: Vec<Step>,
         /// The way to the other.
         right: Vec<Step>,
-        /// The relation (`Breaks: b (<< 3)`).
+        /// Others that could stand in the place of the last step of `right`, and are excluded as well.
+        alternatives: Vec<String>,
+        /// The relation, as the end of a sentence (`breaks b (<< 3)`).
         relation: String,
     },
     /// One package is needed in versions that exclude each other.
@@ -103,7 +119,7 @@ fn way(path: &[Step]) -> String {
     for (index, step) in path.iter().enumerate() {
         match index.checked_sub(1).map(|before| &path[before]) {
             None => text += &format!("you asked for {}", step.needed_as),
-            Some(before) => text += &format!(", {} {} needs {}", before.package, before.version, step.needed_as),
+            Some(before) => text += &format!(", and {before} needs {}", step.needed_as),
         }
     }
     text
@@ -144,6 +160,13 @@ impl fmt::Display for Reason {
                     similar => write!(f, "; did you mean {}?", similar.join(" or ")),
                 }
             }
+            Self::OtherArchitecture { name, architectures } => {
+                write!(
+                    f,
+                    "{name} is on offer for {} only, which is none of this system's architectures",
+                    list(architectures)
+                )
+            }
             Self::NoSuchVersion { name, wanted, offers } => {
                 let offers: Vec<_> = offers.iter().map(ToString::to_string).collect();
                 write!(f, "`{wanted}` is not on offer; {name} is there as {}", list(&offers))
@@ -153,10 +176,15 @@ impl fmt::Display for Reason {
             }
             Self::Forbidden { name } => write!(f, "{name} is asked for and excluded at once"),
             Self::Unmet { path, needs, offers, forbidden } => fmt_unmet(f, path, needs, offers, forbidden),
-            Self::Conflict { left, right, relation } => {
+            Self::Unusable { path, problem } => match path.last() {
+                Some(last) if path.len() > 1 => write!(f, "{}, and {last} cannot be used: {problem}", way(path)),
+                Some(last) => write!(f, "{last} cannot be used: {problem}"),
+                None => write!(f, "the request cannot be used: {problem}"),
+            },
+            Self::Conflict { left, right, alternatives, relation } => {
                 let (Some(one), Some(other)) = (left.last(), right.last()) else { return Ok(()) };
-                write!(f, "{one} and {other} exclude each other ({} has {relation}): ", one.package)?;
-                write!(f, "{}; {}", way(left), way(right))
+                let others: Vec<_> = std::iter::once(other.to_string()).chain(alternatives.iter().cloned()).collect();
+                write!(f, "{one} {relation}, which excludes {}: {}; {}", list(&others), way(left), way(right))
             }
             Self::Versions { name, paths } => {
                 let ways: Vec<_> = paths.iter().map(|path| way(path)).collect();

@@ -1,6 +1,9 @@
 //! From the solver's conflict to reasons in words.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 
 use resolvo::{
     Requirement, SolvableId, Solver, VersionSetId,
@@ -11,7 +14,7 @@ use super::{
     Unsolvable,
     error::{Offer, Reason, Step},
     provider::{Provider, State, Thing},
-    universe::{ChoiceNumber, Demand, PackageNumber},
+    universe::{ChoiceNumber, Demand, Group, PackageNumber},
 };
 use crate::apt::relation::parse_relations;
 
@@ -58,11 +61,14 @@ struct Explainer<'s, 'a> {
     needs: Vec<Need>,
     /// Requirements that nothing meets.
     unmet: Vec<(Node, Requirement)>,
+    /// Choices that cannot be used, with the reason.
+    unusable: Vec<(Node, String)>,
     exclusions: Vec<(Node, Node, VersionSetId)>,
     /// Packages of which more than one version is needed.
     torn: Vec<PackageNumber>,
-    /// How each node is reached from the root by the fewest steps.
-    before: HashMap<Node, (Node, Requirement)>,
+    /// How each node is reached from the root by the fewest steps: from where, by which requirement, and how many of
+    /// its solutions are preferred to this one.
+    before: HashMap<Node, (Node, Requirement, usize)>,
 }
 
 impl<'s, 'a> Explainer<'s, 'a> {
@@ -80,6 +86,7 @@ impl<'s, 'a> Explainer<'s, 'a> {
             root: graph.root_node.index(),
             needs: Vec::new(),
             unmet: Vec::new(),
+            unusable: Vec::new(),
             exclusions: Vec::new(),
             torn: Vec::new(),
             before: HashMap::new(),
@@ -118,13 +125,19 @@ impl<'s, 'a> Explainer<'s, 'a> {
                         self.torn.push(self.state.universe.choices[choice as usize].package);
                     }
                 }
-                ConflictEdge::Conflict(ConflictCause::Locked(_) | ConflictCause::Excluded) => {}
+                ConflictEdge::Conflict(ConflictCause::Excluded) => {
+                    if let ConflictNode::Excluded(reason) = graph[to] {
+                        self.unusable.push((from, self.state.reason(reason)));
+                    }
+                }
+                ConflictEdge::Conflict(ConflictCause::Locked(_)) => {}
             }
         }
-        // The best candidates first: lower numbers have a higher rank.
-        let nodes = &self.nodes;
-        for need in &mut self.needs {
-            need.targets.sort_by_key(|target| nodes.get(target));
+        for at in 0..self.needs.len() {
+            let solutions = self.solutions(self.needs[at].from, self.needs[at].requirement);
+            let nodes = &self.nodes;
+            let place = |target: &Node| solutions.iter().position(|solution| nodes.get(target) == Some(solution));
+            self.needs[at].targets.sort_by_key(place);
         }
         self.torn.sort_unstable();
         self.torn.dedup();
@@ -134,9 +147,9 @@ impl<'s, 'a> Explainer<'s, 'a> {
         let mut queue = VecDeque::from([self.root]);
         while let Some(node) = queue.pop_front() {
             for need in self.needs.iter().filter(|need| need.from == node) {
-                for &target in &need.targets {
+                for (place, &target) in need.targets.iter().enumerate() {
                     if target != self.root && !self.before.contains_key(&target) {
-                        self.before.insert(target, (node, need.requirement));
+                        self.before.insert(target, (node, need.requirement, place));
                         queue.push_back(target);
                     }
                 }
@@ -145,34 +158,69 @@ impl<'s, 'a> Explainer<'s, 'a> {
     }
 
     fn reasons(&mut self) -> Vec<Reason> {
-        let mut reasons: Vec<(usize, Reason)> = Vec::new();
+        // Each with what it is sorted by: short ways first, then those over the best candidates.
+        let mut reasons: Vec<(usize, usize, Reason)> = Vec::new();
         for (from, requirement) in std::mem::take(&mut self.unmet) {
             let path = self.path(from);
-            reasons.push((path.len(), self.unmet(path, from, requirement)));
+            reasons.push((path.len(), self.rank(from), self.unmet(path, from, requirement)));
+        }
+        for (node, problem) in std::mem::take(&mut self.unusable) {
+            let path = self.path(node);
+            reasons.push((path.len(), self.rank(node), Reason::Unusable { path, problem }));
         }
         for (left, right, set) in std::mem::take(&mut self.exclusions) {
             let (one, other) = (self.path(left), self.path(right));
             let relation = self.exclusion_text(left, right, set);
-            reasons.push((one.len() + other.len(), Reason::Conflict { left: one, right: other, relation }));
+            let rank = self.rank(left) + self.rank(right);
+            let length = one.len() + other.len();
+            let conflict = Reason::Conflict { left: one, right: other, alternatives: Vec::new(), relation };
+            reasons.push((length, rank, conflict));
         }
         for package in std::mem::take(&mut self.torn) {
             let paths = self.opposed(package);
             if paths.len() > 1 {
                 let length = paths.iter().map(Vec::len).sum();
-                reasons.push((length, Reason::Versions { name: self.state.universe.label(package), paths }));
+                reasons.push((length, 0, Reason::Versions { name: self.state.universe.label(package), paths }));
             }
         }
-        reasons.sort_by_key(|(length, _)| *length);
-        let mut reasons: Vec<Reason> = reasons.into_iter().map(|(_, reason)| reason).collect();
-        let mut seen = Vec::new();
-        reasons.retain(|reason| {
-            let subject = subject(reason);
-            let new = !seen.contains(&subject);
-            seen.push(subject);
-            new
-        });
-        reasons.truncate(REASONS);
-        reasons
+        reasons.sort_by_key(|&(length, rank, _)| (length, rank));
+        let mut told: Vec<Reason> = Vec::new();
+        for (_, _, reason) in reasons {
+            if !told.iter_mut().any(|before| covers(before, &reason)) {
+                told.push(reason);
+            }
+        }
+        told.truncate(REASONS);
+        told
+    }
+
+    /// How far from the best candidates the way to a node is.
+    fn rank(&self, mut node: Node) -> usize {
+        let mut rank = 0;
+        while let Some(&(from, _, place)) = self.before.get(&node) {
+            rank += place;
+            node = from;
+        }
+        rank
+    }
+
+    /// What meets a requirement, the best first.
+    fn solutions(&mut self, from: Node, requirement: Requirement) -> Vec<ChoiceNumber> {
+        match self.group(from, requirement) {
+            Some(group) => group.solutions.clone(),
+            None => self.demand(requirement).map(|demand| demand.choices.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The group of a choice's dependencies that a requirement stands for.
+    fn group(&mut self, from: Node, requirement: Requirement) -> Option<Rc<Group<'a>>> {
+        let relations = self.state.universe.relations(*self.nodes.get(&from)?);
+        relations.hard.iter().find(|group| self.state.require_group(group) == requirement).cloned()
+    }
+
+    /// The demand that a requirement of the root stands for.
+    fn demand(&self, requirement: Requirement) -> Option<&'s Demand> {
+        self.demands.get(self.required.iter().position(|&other| other == requirement)?)
     }
 
     fn step(&mut self, node: Node, from: Node, requirement: Requirement) -> Step {
@@ -191,7 +239,7 @@ impl<'s, 'a> Explainer<'s, 'a> {
     /// The way from the root to a node.
     fn path(&mut self, mut node: Node) -> Vec<Step> {
         let mut path = Vec::new();
-        while let Some(&(from, requirement)) = self.before.get(&node) {
+        while let Some(&(from, requirement, _)) = self.before.get(&node) {
             path.push(self.step(node, from, requirement));
             node = from;
         }
@@ -201,31 +249,25 @@ impl<'s, 'a> Explainer<'s, 'a> {
 
     /// A requirement as its owner wrote it.
     fn text(&mut self, from: Node, requirement: Requirement) -> String {
-        let Some(&choice) = self.nodes.get(&from) else {
-            let demand = self.required.iter().position(|&other| other == requirement);
-            return demand.map(|at| self.demands[at].text.clone()).unwrap_or_default();
-        };
-        let relations = self.state.universe.relations(choice);
-        let group = relations.hard.iter().find(|group| self.state.require_group(group) == requirement);
-        group.map(|group| one_line(group.text)).unwrap_or_default()
+        match self.group(from, requirement) {
+            Some(group) => one_line(group.text),
+            None => self.demand(requirement).map(|demand| demand.text.clone()).unwrap_or_default(),
+        }
     }
 
     fn unmet(&mut self, path: Vec<Step>, from: Node, requirement: Requirement) -> Reason {
         let needs = self.text(from, requirement);
         let mut offers: Vec<(String, Offer)> = Vec::new();
         let mut forbidden = Vec::new();
-        if let Some(&choice) = self.nodes.get(&from) {
-            let relations = self.state.universe.relations(choice);
-            let group = relations.hard.iter().find(|group| self.state.require_group(group) == requirement);
-            let parsed = group.and_then(|group| parse_relations(group.text).ok()).unwrap_or_default();
-            for relation in parsed.iter().flatten() {
-                let name = relation.name.as_str();
-                if self.state.universe.request.forbidden.contains(name) {
-                    forbidden.push(name.to_owned());
-                }
-                let found = self.state.universe.offers(name);
-                offers.extend(found.into_iter().map(|offer| (name.to_owned(), offer)));
+        let group = self.group(from, requirement);
+        let parsed = group.and_then(|group| parse_relations(group.text).ok()).unwrap_or_default();
+        for relation in parsed.iter().flatten() {
+            let name = relation.name.as_str();
+            if self.state.universe.request.forbidden.contains(name) {
+                forbidden.push(name.to_owned());
             }
+            let found = self.state.universe.offers(name);
+            offers.extend(found.into_iter().map(|offer| (name.to_owned(), offer)));
         }
         Reason::Unmet { path, needs, offers, forbidden }
     }
@@ -240,8 +282,9 @@ impl<'s, 'a> Explainer<'s, 'a> {
         let mut texts = excludes.map(|exclusion| {
             let exact = self.state.constrain(&exclusion.choices).contains(&set);
             let text = match exclusion.field {
-                "" => format!("no place beside {} of another architecture or version", exclusion.text),
-                field => format!("{field}: {}", one_line(exclusion.text)),
+                "Conflicts" => format!("conflicts with {}", one_line(exclusion.text)),
+                "Breaks" => format!("breaks {}", one_line(exclusion.text)),
+                _ => format!("cannot share a view with every {} of another architecture", exclusion.text),
             };
             (!exact, text)
         });
@@ -278,30 +321,53 @@ impl<'s, 'a> Explainer<'s, 'a> {
             needs.retain(|need| need.3);
         }
         needs.truncate(3);
-        needs
+        let mut paths: Vec<Vec<Step>> = needs
             .into_iter()
             .map(|(from, requirement, targets, _)| {
                 let mut path = self.path(from);
                 path.push(self.step(targets[0], from, requirement));
                 path
             })
-            .collect()
+            .collect();
+        paths.sort_by_key(Vec::len);
+        paths
     }
 }
 
-/// What a reason is about, so that it is told once.
-fn subject(reason: &Reason) -> String {
-    let last = |path: &[Step]| path.last().map(|step| step.package.clone()).unwrap_or_default();
-    match reason {
-        Reason::Conflict { left, right, .. } => {
-            let mut names = [last(left), last(right)];
-            names.sort();
-            names.join(" ")
+/// Whether a reason that is told already says what another one does; an alternative to its end is added to it.
+fn covers(told: &mut Reason, other: &Reason) -> bool {
+    let package = |path: &[Step]| path.last().map(|step| step.package.clone()).unwrap_or_default();
+    match (told, other) {
+        (
+            Reason::Conflict { left, right, alternatives, .. },
+            Reason::Conflict { left: other_left, right: other_right, .. },
+        ) => {
+            let (l, r, ol, or) = (package(left), package(right), package(other_left), package(other_right));
+            if (&l, &r) == (&ol, &or) || (&l, &r) == (&or, &ol) {
+                return true;
+            }
+            let (Some((last, way)), Some((_, same))) = (other_right.split_last(), right.split_last()) else {
+                return false;
+            };
+            // The same requirement, met by another package which the same one excludes.
+            let parallel = l == ol && packages(way).eq(packages(same));
+            let name = |text: &String| text.split(' ').next() == Some(&last.package);
+            if parallel && !alternatives.iter().any(name) {
+                alternatives.push(last.to_string());
+            }
+            parallel
         }
-        Reason::Unmet { path, needs, .. } => format!("{} {needs}", last(path)),
-        Reason::Versions { name, .. } => name.clone(),
-        other => other.to_string(),
+        (Reason::Unmet { path, needs, .. }, Reason::Unmet { path: other, needs: also, .. }) => {
+            needs == also && package(path) == package(other)
+        }
+        (Reason::Versions { name, .. }, Reason::Versions { name: other, .. }) => name == other,
+        _ => false,
     }
+}
+
+/// The packages on a way.
+fn packages(path: &[Step]) -> impl Iterator<Item = &str> {
+    path.iter().map(|step| step.package.as_str())
 }
 
 /// Folded fields become one line.

@@ -1,9 +1,8 @@
 //! Finding the set of packages that a request needs.
 //!
-//! Two steps. First [`mark`] walks the dependencies as apt does and chooses as apt would, without ever going back. Then
-//! a SAT solver takes these choices as preferences: where they fit together it returns them, and where they do not it
-//! finds the nearest set that does, or proves that there is none. So the result is what `apt-get install` would give
-//! on a bare system wherever apt gives a consistent one.
+//! Two steps. First [`mark`] walks the dependencies as apt does and chooses as apt would, without ever going back. If
+//! these choices fit together, they are the solution: the set that `apt-get install` gives on a bare system. If they do
+//! not, a SAT solver takes them as preferences, and finds the nearest set that does fit, or proves that there is none.
 
 mod error;
 mod explain;
@@ -27,6 +26,10 @@ pub fn solve<'a>(index: &'a PreparedIndex, request: &'a Request<'a>) -> Result<S
     let mut universe = universe::Universe::new(index, request);
     let demands = universe::demands(&mut universe)?;
     let marks = mark::mark(&mut universe, &demands, request.recommends);
+    let marked: Vec<_> = marks.chosen.iter().flatten().copied().collect();
+    if solution::fits(&mut universe, &demands, &marked) {
+        return Ok(solution::assemble(universe, &demands, &marked));
+    }
     let (universe, chosen) = provider::run(universe, &demands, &marks)?;
     Ok(solution::assemble(universe, &demands, &chosen))
 }

@@ -24,6 +24,9 @@ use super::{
     universe::{ChoiceNumber, Demand, Group, PackageNumber, Universe},
 };
 
+/// A name without solvables, for what nobody offers. Gates count from 1.
+const NOTHING: Thing = Thing::Gate(0);
+
 /// A solvable or a name, by its number: even numbers are choices and packages, odd ones are gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thing {
@@ -109,7 +112,11 @@ impl<'a> State<'a> {
     }
 
     fn set(&mut self, package: PackageNumber, members: Vec<SolvableId>) -> VersionSetId {
-        let name = Thing::Own(package).raw();
+        self.set_of(Thing::Own(package), members)
+    }
+
+    fn set_of(&mut self, name: Thing, members: Vec<SolvableId>) -> VersionSetId {
+        let name = name.raw();
         let members: Rc<[SolvableId]> = members.into();
         let sets = &mut self.sets;
         *self.known_sets.entry((name, members.clone())).or_insert_with(|| {
@@ -136,8 +143,7 @@ impl<'a> State<'a> {
         let mut sets: Vec<VersionSetId> =
             packages.into_iter().map(|(package, members, _)| self.set(package, members)).collect();
         if sets.is_empty() {
-            // A name that has no solvables stands for what nobody offers.
-            sets.push(self.set(u32::MAX / 4, Vec::new()));
+            sets.push(self.set_of(NOTHING, Vec::new()));
         }
         match *sets {
             [set] => Requirement::Single(set),
@@ -174,11 +180,16 @@ impl<'a> State<'a> {
             .collect()
     }
 
+    /// Why a choice was found unusable.
+    pub(super) fn reason(&self, string: StringId) -> String {
+        self.strings[string.0 as usize].clone()
+    }
+
     fn dependencies(&mut self, thing: Thing) -> Dependencies {
         let mut known = KnownDependencies::default();
         match thing {
             Thing::Gate(gate) => {
-                let group = self.gates[gate as usize].clone();
+                let group = self.gates[gate as usize - 1].clone();
                 known.requirements.push(self.require_group(&group).into());
             }
             Thing::Own(choice) => {
@@ -235,7 +246,7 @@ impl Interner for Provider<'_> {
     }
 
     fn display_string(&self, string: StringId) -> impl Display + '_ {
-        self.state.borrow().strings[string.0 as usize].clone()
+        self.state.borrow().reason(string)
     }
 
     fn version_set_name(&self, set: VersionSetId) -> NameId {
@@ -275,6 +286,7 @@ impl DependencyProvider for Provider<'_> {
                 let package = state.universe.packages.get(number as usize)?;
                 package.choices.iter().map(|&choice| solvable(choice)).collect()
             }
+            NOTHING => Vec::new(),
             gate @ Thing::Gate(_) => vec![SolvableId::from_raw(gate.raw())],
         };
         Some(Candidates { candidates, ..Candidates::default() })
@@ -318,7 +330,7 @@ pub(super) fn run<'a>(
     let mut round = 0;
     let chosen = loop {
         let gates = state.borrow().gates.len() as u32;
-        let soft = (0..gates).map(|gate| SolvableId::from_raw(Thing::Gate(gate).raw()));
+        let soft = (1..=gates).map(|gate| SolvableId::from_raw(Thing::Gate(gate).raw()));
         let problem = Problem::new()
             .requirements(required.iter().map(|&requirement| requirement.into()).collect())
             .soft_requirements(soft);

@@ -73,6 +73,21 @@ pub(super) fn reach(
     order
 }
 
+/// Whether what the demands need of `chosen`, which has at most one choice per package, is complete and without
+/// conflict.
+pub(super) fn fits(universe: &mut Universe<'_>, demands: &[Demand], chosen: &[ChoiceNumber]) -> bool {
+    let needed: HashSet<ChoiceNumber> =
+        reach(universe, demands, chosen, universe.request.recommends).into_iter().collect();
+    let has = |choices: &[ChoiceNumber]| choices.iter().any(|choice| needed.contains(choice));
+    demands.iter().all(|demand| has(&demand.choices))
+        && needed.iter().all(|&choice| {
+            let relations = universe.relations(choice);
+            relations.malformed.is_none()
+                && relations.hard.iter().all(|group| has(&group.solutions))
+                && !relations.excludes.iter().any(|exclusion| has(&exclusion.choices))
+        })
+}
+
 /// Makes the solution from the solver's choices; what nothing needs is left out.
 pub(super) fn assemble<'a>(mut universe: Universe<'a>, demands: &[Demand], chosen: &[ChoiceNumber]) -> Solution<'a> {
     let recommends = universe.request.recommends;

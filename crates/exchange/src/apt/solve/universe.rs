@@ -512,9 +512,14 @@ impl<'a> Universe<'a> {
     /// The choices of the only package that provides a wanted virtual name.
     fn wanted_by_provision(&mut self, want: &'a Want) -> Result<Vec<ChoiceNumber>, Reason> {
         let name = || want.name.clone();
-        let not_found = |universe: &Self| Reason::NotFound {
-            name: name(),
-            similar: universe.index.similar(&want.name, 3).into_iter().map(str::to_owned).collect(),
+        let not_found = |universe: &Self| {
+            let elsewhere = universe.index.candidates(&want.name).map(|other| other.architecture().to_owned());
+            let architectures: std::collections::BTreeSet<String> = elsewhere.collect();
+            if !architectures.is_empty() {
+                return Reason::OtherArchitecture { name: name(), architectures: architectures.into_iter().collect() };
+            }
+            let similar = universe.index.similar(&want.name, 3).into_iter().map(str::to_owned).collect();
+            Reason::NotFound { name: name(), similar }
         };
         let Ok(virtual_name) = Name::new(&want.name) else { return Err(not_found(self)) };
         let provisions = self.provisions(virtual_name);
