@@ -1,8 +1,10 @@
 //! Debian archives: sources, indices, relations and solving.
 
 pub mod config;
+pub mod download;
 pub mod index;
 mod paragraph;
+pub mod preferences;
 pub mod relation;
 pub mod release;
 pub mod solve;

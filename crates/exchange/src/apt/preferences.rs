@@ -1,0 +1,224 @@
+//! apt's preferences: which version of a package is preferred, as apt_preferences(5) has it.
+
+mod parse;
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+pub use parse::{PreferencesError, parse_preferences};
+pub use pattern::Pattern;
+
+use super::{config::AptConfig, update::Suite};
+
+/// Everything that is pinned. Where nothing is, a suite's own priority counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preferences {
+    /// The records, in the order in which they count: the first that fits decides.
+    pub pins: Vec<Pin>,
+    /// Files or records that are not in effect, and why.
+    pub warnings: Vec<PreferencesWarning>,
+}
+
+/// One record: some packages, some of their versions, and a priority for these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which packages; one that fits suffices.
+    pub packages: Vec<PackagePattern>,
+    /// Which of their versions.
+    pub target: PinTarget,
+    /// How much they are wanted. Below 0: never. 1000 and above: even if that means going back to an older version.
+    pub priority: i32,
+}
+
+/// Which packages a record is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PackagePattern {
+    /// `*`: all. Such a record only counts for packages of which no other speaks.
+    All,
+    /// Packages of this name.
+    Name(Pattern),
+    /// Packages made from a source package of this name: `src:name`.
+    Source(Pattern),
+}
+
+/// Which versions a record is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinTarget {
+    /// Those of this number.
+    Version(Pattern),
+    /// Those from a suite that is described so; all conditions must be met.
+    Release(Vec<(ReleaseField, Pattern)>),
+    /// Those from this host; empty for local archives.
+    Origin(Pattern),
+}
+
+/// A property of a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseField {
+    /// `a=`: its `Suite`.
+    Archive,
+    /// A word alone: its `Suite` or its `Codename`.
+    Name,
+    /// `n=`: its `Codename`.
+    Codename,
+    /// `v=`: its `Version`.
+    Version,
+    /// `c=`: the component.
+    Component,
+    /// `o=`: its `Origin`.
+    Origin,
+    /// `l=`: its `Label`.
+    Label,
+    /// `b=`: the architecture.
+    Architecture,
+}
+
+/// Something that is not in effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PreferencesWarning {
+    /// A file is malformed; all of its records are missing.
+    #[error("{file}: {problem}")]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: PreferencesError,
+    },
+    /// A file cannot be read.
+    #[error("{file} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A record uses a regular expression, which is not supported.
+    #[error("{file}, line {line}: regular expressions are not supported; the record is without effect")]
+    RegularExpression {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+}
+
+/// One version of one package, as far as preferences ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The package's name.
+    pub package: &'a str,
+    /// The name of the source package it was made from, if it is known and another.
+    pub source: Option<&'a str>,
+    /// The version.
+    pub version: &'a str,
+}
+
+impl Preferences {
+    /// Reads `preferences` and `preferences.d`. What cannot be used is a warning.
+    pub fn read(config: &AptConfig) -> Self {
+        let parts = config.etc("preferencesparts", "preferences.d");
+        let files = config.files(config.etc("preferences", "preferences"), &parts, &["", "pref"]);
+        let mut all = Self::default();
+        for file in files {
+            all.read_file(&file);
+        }
+        all
+    }
+
+    fn read_file(&mut self, file: &Path) {
+        let text = match fs::read(file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                let warning = PreferencesWarning::Unreadable { file: file.to_owned(), reason: error.to_string() };
+                return self.warnings.push(warning);
+            }
+        };
+        match parse_preferences(&text) {
+            Err(problem) => self.warnings.push(PreferencesWarning::Malformed { file: file.to_owned(), problem }),
+            Ok((pins, lines)) => {
+                self.pins.extend(pins);
+                let warning = |line| PreferencesWarning::RegularExpression { file: file.to_owned(), line };
+                self.warnings.extend(lines.into_iter().map(warning));
+            }
+        }
+    }
+
+    /// The priority of version `version` of `package` in `suite`.
+    pub fn priority(&self, package: &str, version: &str, suite: &Suite) -> i32 {
+        self.priority_of(&Subject { package, source: None, version }, suite)
+    }
+
+    /// The priority of `subject` in `suite`: that of the first record about this very package, else that of the first
+    /// record about all packages, else the suite's own. The default release precedes records about all packages.
+    pub fn priority_of(&self, subject: &Subject<'_>, suite: &Suite) -> i32 {
+        let mut specific = self.pins.iter().filter(|pin| pin.names(subject));
+        if let Some(pin) = specific.find(|pin| pin.target.fits(subject, suite)) {
+            return pin.priority;
+        }
+        if suite.priority == DEFAULT_RELEASE {
+            return suite.priority;
+        }
+        let mut general = self.pins.iter().filter(|pin| pin.is_general());
+        general.find(|pin| pin.target.fits(subject, suite)).map_or(suite.priority, |pin| pin.priority)
+    }
+
+    /// True if no record can make a difference for `package` beyond what its suites' priorities say.
+    pub fn is_silent_about(&self, package: &str) -> bool {
+        let subject = Subject { package, source: None, version: "" };
+        !self.pins.iter().any(|pin| pin.is_general() || pin.names(&subject) || pin.names_sources())
+    }
+}
+
+/// What apt gives the default release.
+const DEFAULT_RELEASE: i32 = 990;
+
+impl Pin {
+    fn is_general(&self) -> bool {
+        // As in apt, a version makes no sense for all packages.
+        self.packages.contains(&PackagePattern::All) && !matches!(self.target, PinTarget::Version(_))
+    }
+
+    fn names(&self, subject: &Subject<'_>) -> bool {
+        self.packages.iter().any(|pattern| match pattern {
+            PackagePattern::All => false,
+            PackagePattern::Name(pattern) => pattern.fits(subject.package),
+            PackagePattern::Source(pattern) => pattern.fits(subject.source.unwrap_or(subject.package)),
+        })
+    }
+
+    fn names_sources(&self) -> bool {
+        self.packages.iter().any(|pattern| matches!(pattern, PackagePattern::Source(_)))
+    }
+}
+
+impl PinTarget {
+    fn fits(&self, subject: &Subject<'_>, suite: &Suite) -> bool {
+        match self {
+            Self::Version(pattern) => pattern.fits(subject.version),
+            Self::Origin(pattern) => pattern.fits(host(&suite.base_uri)),
+            Self::Release(conditions) => conditions.iter().all(|(field, pattern)| match field {
+                ReleaseField::Archive => pattern.fits(&suite.suite),
+                ReleaseField::Name => pattern.fits(&suite.suite) || pattern.fits(&suite.codename),
+                ReleaseField::Codename => pattern.fits(&suite.codename),
+                ReleaseField::Version => pattern.fits(&suite.version),
+                ReleaseField::Component => pattern.fits(&suite.component),
+                ReleaseField::Origin => pattern.fits(&suite.origin),
+                ReleaseField::Label => pattern.fits(&suite.label),
+                ReleaseField::Architecture => pattern.fits(&suite.architecture),
+            }),
+        }
+    }
+}
+
+/// The host of an address, without port; `""` for a local one.
+fn host(uri: &str) -> &str {
+    let Some((_, rest)) = uri.split_once("://") else { return "" };
+    let host = rest.split('/').next().unwrap_or("");
+    host.rsplit_once(':').map_or(host, |(host, _)| host)
+}
