@@ -144,7 +144,11 @@ fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     // Last, and over everything: then the old root need not be let go of.
     mount::attach_over_root(&root)?;
     for passage in &passages.mounts {
-        mount::attach(&passage.mount, &root, passage.path.strip_prefix("/").unwrap_or(&passage.path))?;
+        match mount::attach(&passage.mount, &root, passage.path.strip_prefix("/").unwrap_or(&passage.path)) {
+            // A layer of somebody else's has a directory there which this user may not look into, such as `/root`.
+            Err(e) if e.source.raw_os_error() == Some(libc::EACCES) => {}
+            attached => attached?,
+        }
     }
     mount::cover_root(&root)?;
     rustix::process::umask(mask);

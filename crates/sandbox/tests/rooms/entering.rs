@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -20,6 +21,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("enter::layers_are_never_written", layers_are_never_written),
     ("enter::awkward_paths", awkward_paths),
     ("enter::missing_layers_are_named", missing_layers_are_named),
+    ("enter::layers_of_others_are_entered", layers_of_others_are_entered),
     ("enter::views_nest", views_nest),
     ("enter::flat", flat),
     ("enter::pure_hides_the_host", pure_hides_the_host),
@@ -69,7 +71,7 @@ fn commands_are_found_inside(who: Who) {
     ];
     for (name, mode) in [("plain", 0o755), ("broken", 0o755)] {
         let path = base[0].join("usr/bin").join(name);
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("made executable");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("made executable");
     }
     let check = |argv: &[&str], expected: i32| {
         let output = run_argv(who, &base, "", argv);
@@ -174,6 +176,15 @@ fn missing_layers_are_named(who: Who) {
     let output = run(who, &[PathBuf::from("/no/such/layer"), tree::base(who)], "", "true");
     assert_eq!(output.status.code(), Some(125));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/layer"));
+}
+
+fn layers_of_others_are_entered(who: Who) {
+    // As in a store of root's: some of it is not for everybody.
+    let shut = tree::layer(Who::Self_, &[("root/secret", "x\n"), ("home/y", "y\n"), ("etc/shut/z", "z\n")]);
+    for dir in ["root", "home", "etc/shut"] {
+        fs::set_permissions(shut.join(dir), fs::Permissions::from_mode(0o700)).expect("shut");
+    }
+    assert_eq!(text(&run(who, &[shut, tree::base(Who::Self_)], "", "cat /etc/motd; ls /data")), "base\none\ntwo\n");
 }
 
 fn views_nest(who: Who) {
