@@ -66,6 +66,15 @@ pub fn compose(
             if same(&held.node, &wanted.node) {
                 continue;
             }
+            // A name that is a directory for one and a link for another is the directory: it has things in it.
+            match (&held.node, &wanted.node) {
+                (Node::Directory { .. }, Node::Symlink { .. }) => continue,
+                (Node::Symlink { .. }, Node::Directory { .. }) => {
+                    (holder, held) = (rival, wanted);
+                    continue;
+                }
+                _ => {}
+            }
             match settle(&held.path, holder, rival) {
                 Settlement::Winner(winner) if winner == rival => (holder, held) = (rival, wanted),
                 Settlement::Winner(_) => {}

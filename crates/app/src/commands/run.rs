@@ -21,6 +21,7 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
     }
     let layers = ops::project::ready(host, printer)?;
     let name = command[0].to_str().filter(|name| !name.contains('/'));
+    let empty = layers.is_none();
     let inside = layers.filter(|layers| name.is_none_or(|name| has_command(host, layers, name)));
     if let Some(layers) = inside {
         return Err(start(host, &layers, pure, command).into());
@@ -31,8 +32,13 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
             let layers = ops::once::layers(host, printer, &[name.to_owned()])?;
             Err(start(host, &layers, pure, command).into())
         }
+        _ if empty => Err(no_generation().with_code(127)),
         _ => Err(EnterError::CommandNotFound { command: command[0].clone() }.into()),
     }
+}
+
+fn no_generation() -> Failure {
+    Failure::new("there is nothing in this view yet").hint("`aleph add PACKAGE` puts something into it")
 }
 
 /// The directories of a view that are searched for commands.
@@ -44,8 +50,7 @@ fn has_command(host: &Host, layers: &RunLayers, name: &str) -> bool {
 
 /// Starts the user's shell in the view.
 pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
-    let layers = ops::project::ready(host, printer)?
-        .ok_or_else(|| Failure::new("there is no view yet").hint("`aleph add PACKAGE` makes yours"))?;
+    let layers = ops::project::ready(host, printer)?.ok_or_else(no_generation)?;
     let wanted = Host::shell().filter(|shell| has(host, &layers, shell));
     let shell = wanted.map_or_else(|| fallback_shell(host, &layers), |shell| shell.into_os_string());
     Err(start(host, &layers, pure, vec![shell]).into())

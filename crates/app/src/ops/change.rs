@@ -45,6 +45,9 @@ pub(crate) enum Changed {
     Done(Box<Plan>, Box<Applied>),
 }
 
+/// Says that `/bin` and its kin are links into `/usr`.
+const USR_IS_MERGED: &str = "usr-is-merged";
+
 /// How often a plan is made anew because another process changed the view meanwhile.
 const TRIES: usize = 5;
 
@@ -182,6 +185,11 @@ fn solved(
     let mut request = solve::Request::new(architectures.native);
     request.foreign = architectures.foreign;
     request.wanted = plan.requested.iter().map(want).collect::<Outcome<_>>()?;
+    // A view's tree is composed with a merged /usr, so nothing has to merge it: of the two packages that say so, the
+    // one without programs will do.
+    if index.candidates(USR_IS_MERGED).next().is_some() {
+        request.wanted.push(Want::named(USR_IS_MERGED));
+    }
     request.keep = keep;
     request.upgrade = wish.upgrade.clone();
     request.recommends = wish.recommends;
@@ -189,7 +197,11 @@ fn solved(
     let pins = sources::pins(host)?;
     request.pins = Some(&pins);
     let solution = solve::solve(index, &request)?;
-    Ok(choose(&solution, held, locals))
+    let mut chosen = choose(&solution, held, locals);
+    if !plan.requested.iter().any(|request| request.name() == USR_IS_MERGED) {
+        chosen.iter_mut().filter(|chosen| chosen.name == USR_IS_MERGED).for_each(|chosen| chosen.requested = false);
+    }
+    Ok(chosen)
 }
 
 /// The solution as a plan has it. What the view holds already keeps its archive, whoever offers the same version now.

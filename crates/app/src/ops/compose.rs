@@ -1,9 +1,9 @@
 //! From packages to the entries of a view's tree.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering, thread};
+use std::{cell::RefCell, collections::BTreeSet, sync::atomic::Ordering, thread};
 
 use aleph_component::{Entry, Manifest, Node, Owner, StoreName, TreePath};
-use aleph_exchange::deb::dpkg::{self, Content, Package, Placement};
+use aleph_exchange::deb::dpkg::{self, Content, Diversion, Package, Placement, Resolution};
 use aleph_store::{Store, WriteLock};
 use aleph_view::{Member, Pinned, Settlement};
 
@@ -39,31 +39,67 @@ fn in_parallel<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> Out
     Ok(all)
 }
 
-/// Where a package's names are in a view's tree.
+/// Where a package's names are in a view's tree. The links that merge `/usr` are every view's own.
 pub(crate) fn placed(manifest: &Manifest) -> Vec<Entry> {
-    manifest.tree.iter().map(|entry| Entry { path: dpkg::usr_merged(&entry.path), ..entry.clone() }).collect()
+    let merges = |entry: &&Entry| match &entry.node {
+        Node::Symlink { target } => dpkg::usr_links().any(|(path, to)| path == entry.path && to == **target),
+        _ => false,
+    };
+    let rest = manifest.tree.iter().filter(|entry| !merges(entry));
+    rest.map(|entry| Entry { path: dpkg::usr_merged(&entry.path), ..entry.clone() }).collect()
 }
 
-/// Merges all trees and the placements into one listing.
-pub(crate) fn merge(
-    store: &Store,
-    lock: &WriteLock,
-    packages: &[Package<'_>],
-    placements: &[Placement],
-) -> Outcome<Vec<Entry>> {
+/// A view's listing, and the diversions that keep two owners of one path apart.
+pub(crate) struct Merged {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) diversions: Vec<Diversion>,
+}
+
+/// Merges the packages' trees into one listing.
+pub(crate) fn merge(packages: &[Package<'_>]) -> Outcome<Merged> {
     let mut members: Vec<Member> = packages
         .iter()
         .map(|package| Member { label: label(package.manifest), entries: placed(package.manifest) })
         .collect();
-    members.push(Member { label: "dpkg's database".to_owned(), entries: entries_of(store, lock, placements)? });
     members.push(Member { label: "the merged /usr".to_owned(), entries: merged_usr(&members) });
-    let settle = |_: &TreePath, one: usize, _: usize| Settlement::Winner(one);
-    aleph_view::compose(&members, &settle).map(|composition| composition.entries).map_err(|conflicts| {
-        let texts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
-        Failure::new(format!("these packages cannot be in one view:\n{}", texts.join("\n")))
-            .with_code(crate::failure::UNSATISFIABLE)
-            .hint("remove one of them, or put it into a view of its own")
-    })
+    let known = dpkg::diversions(packages);
+    let used = RefCell::new(Vec::new());
+    let settle = |path: &TreePath, one: usize, other: usize| {
+        let (Some(first), Some(second)) = (packages.get(one), packages.get(other)) else {
+            return Settlement::Conflict;
+        };
+        match dpkg::resolve_conflict(path, first, second, &known) {
+            Resolution::First => Settlement::Winner(one),
+            Resolution::Second => Settlement::Winner(other),
+            Resolution::Diverted { first_stays, to } => {
+                used.borrow_mut().extend(known.iter().find(|known| known.from == *path && known.to == to).cloned());
+                Settlement::Diverted { winner: if first_stays { one } else { other }, to }
+            }
+            Resolution::Conflict => Settlement::Conflict,
+        }
+    };
+    match aleph_view::compose(&members, &settle) {
+        Ok(composition) => Ok(Merged { entries: composition.entries, diversions: used.into_inner() }),
+        Err(conflicts) => {
+            let texts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+            Err(Failure::new(format!("these packages cannot be in one view:\n{}", texts.join("\n")))
+                .with_code(crate::failure::UNSATISFIABLE)
+                .hint("remove one of them, or put it into a view of its own"))
+        }
+    }
+}
+
+/// Lays placements over a listing.
+pub(crate) fn with_placements(
+    store: &Store,
+    lock: &WriteLock,
+    entries: Vec<Entry>,
+    placements: &[Placement],
+) -> Outcome<Vec<Entry>> {
+    // Of two entries for one path the first stays.
+    let mut all = entries_of(store, lock, placements)?;
+    all.extend(entries);
+    Ok(aleph_view::with_parents(all))
 }
 
 fn label(manifest: &Manifest) -> String {
@@ -71,7 +107,7 @@ fn label(manifest: &Manifest) -> String {
 }
 
 /// Placements as entries; their bytes go into the pool.
-pub(crate) fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placement]) -> Outcome<Vec<Entry>> {
+fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placement]) -> Outcome<Vec<Entry>> {
     let entry = |placement: &Placement| {
         let (digest, size) = match &placement.content {
             Content::Pool { digest, size } => (*digest, *size),

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
-use aleph_component::{Entry, Manifest, Node};
-use aleph_exchange::deb::dpkg::{self, ConfigurePlan, Content, Cover, Package, Placement, Previous, UpdatePlan};
+use aleph_component::{Entry, Manifest, Node, TreePath};
+use aleph_exchange::deb::dpkg::{
+    self, ConfigurePlan, Content, Cover, Diversion, Package, Placement, Previous, UpdatePlan,
+};
 use aleph_sandbox::workshop::{Event, Placed, Step};
 use aleph_store::{Store, WriteLock};
 use aleph_view::{CaptureRef, Captured, Configured, Generation, Session, configure, keep, merge_captures};
@@ -13,6 +15,9 @@ use crate::{cli::WORKER, failure::Outcome, host::Host, output::Printer};
 
 /// Where dpkg keeps what state its packages are in.
 const STATUS: &str = "var/lib/dpkg/status";
+
+/// Where dpkg keeps who moved whose files out of the way.
+const DIVERSIONS: &str = "var/lib/dpkg/diversions";
 
 /// What scripts have to do for a change.
 pub(crate) struct Scripts {
@@ -30,9 +35,19 @@ pub(crate) struct Done {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Decides what scripts have to do to get from one generation to the packages of the next.
-pub(crate) fn plan(store: &Store, before: Option<&Generation>, packages: &[Package<'_>]) -> Outcome<Scripts> {
-    let anew = || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new() };
+/// Decides what scripts have to do to get from one generation to the packages of the next. `diversions` are in force
+/// when the first script runs.
+pub(crate) fn plan(
+    store: &Store,
+    before: Option<&Generation>,
+    packages: &[Package<'_>],
+    diversions: &[Diversion],
+) -> Outcome<Scripts> {
+    let anew = || {
+        let mut plan = dpkg::fresh(packages);
+        divert(&mut plan, "", diversions);
+        Scripts { leaving: Vec::new(), plan, before: Vec::new() }
+    };
     let Some(before) = before else { return Ok(anew()) };
     let Some(capture) = before.capture else { return Ok(anew()) };
     let old = store.manifest(&capture.component)?.tree;
@@ -42,11 +57,33 @@ pub(crate) fn plan(store: &Store, before: Option<&Generation>, packages: &[Packa
     let changed = changed_conffiles(&old, &manifests);
     match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }) {
         UpdatePlan::NeedsFresh { .. } => Ok(anew()),
-        UpdatePlan::Update { leaving, plan, forget } => {
+        UpdatePlan::Update { leaving, mut plan, forget } => {
+            divert(&mut plan, &read_in(store, before, &old, DIVERSIONS)?, diversions);
             let kept = old.into_iter().filter(|entry| !forget.contains(&entry.path)).collect();
             Ok(Scripts { leaving, plan, before: kept })
         }
     }
+}
+
+/// Adds diversions to dpkg's table of them, three lines each: from, to, by whom.
+fn divert(plan: &mut ConfigurePlan, table: &str, diversions: &[Diversion]) {
+    let mut text = table.to_owned();
+    for Diversion { package, from, to } in diversions {
+        let lines = format!("/{from}\n/{to}\n{package}\n");
+        if !text.contains(&lines) {
+            text.push_str(&lines);
+        }
+    }
+    if text == table {
+        return;
+    }
+    plan.placements.retain(|placement| placement.path.as_str() != DIVERSIONS);
+    plan.placements.push(Placement {
+        path: TreePath::new(DIVERSIONS).expect("it is a path"),
+        content: Content::Bytes(text.into()),
+        mode: 0o644,
+        replaces: true,
+    });
 }
 
 /// The text of a file of a generation, as captured or as placed.
