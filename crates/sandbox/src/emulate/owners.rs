@@ -45,10 +45,16 @@ impl Owners {
     /// The recorded owner of an open file with this status.
     pub(super) fn get(&self, file: &OwnedFd, stat: &Stat) -> Option<(u32, u32)> {
         // An overlay may show one file under several inode numbers, so the attribute is asked first.
-        if holds_attributes(stat) && !on_tmpfs(file) {
-            return read_owner(file);
+        let mut buffer = [0u8; 32];
+        let held = match holds_attributes(stat) {
+            true => rustix::fs::getxattr(by_path(file), OWNER, &mut buffer),
+            false => Err(Errno::OPNOTSUPP),
+        };
+        match held {
+            Ok(n) => parse_owner(&buffer[..n]),
+            Err(Errno::OPNOTSUPP) => self.others.get(&(stat.st_dev, stat.st_ino)).copied(),
+            Err(_) => None,
         }
-        self.others.get(&(stat.st_dev, stat.st_ino)).copied()
     }
 
     /// Records an owner; `None` leaves a part as it is. Touches the file, so that it is copied up.
@@ -59,9 +65,13 @@ impl Owners {
         let (old_uid, old_gid) = self.get(file, &stat).unwrap_or((stat.st_uid, stat.st_gid));
         let owner = (uid.unwrap_or(old_uid), gid.unwrap_or(old_gid));
         self.any = true;
-        if holds_attributes(&stat) && !on_tmpfs(file) {
+        if holds_attributes(&stat) {
             let text = format!("{}:{}", owner.0, owner.1);
-            return rustix::fs::setxattr(by_path(file), OWNER, text.as_bytes(), XattrFlags::empty());
+            match rustix::fs::setxattr(by_path(file), OWNER, text.as_bytes(), XattrFlags::empty()) {
+                // A tmpfs before Linux 6.6. Nothing there is harvested, so the table will do.
+                Err(Errno::OPNOTSUPP) => {}
+                set => return set,
+            }
         }
         self.others.insert((stat.st_dev, stat.st_ino), owner);
         if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
@@ -92,19 +102,7 @@ pub(crate) fn parse_owner(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((uid.parse().ok()?, gid.parse().ok()?))
 }
 
-fn read_owner(file: &OwnedFd) -> Option<(u32, u32)> {
-    let mut buffer = [0u8; 32];
-    let n = rustix::fs::getxattr(by_path(file), OWNER, &mut buffer).ok()?;
-    parse_owner(&buffer[..n])
-}
-
 /// Whether files of this type may have `user.` attributes.
 fn holds_attributes(stat: &Stat) -> bool {
     matches!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile | FileType::Directory)
-}
-
-/// Whether a file is on a tmpfs, which before Linux 6.6 has no `user.` attributes; nothing there is harvested.
-fn on_tmpfs(file: &OwnedFd) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::fstatfs(file).is_ok_and(|s| s.f_type == TMPFS)
 }

@@ -20,8 +20,8 @@ pub enum WorkshopError {
         #[source]
         source: io::Error,
     },
-    /// The kernel refuses to make the namespaces. [`Forbidden::hint`] tells what to do.
-    #[error("cannot make the namespaces to run scripts in: {reason}")]
+    /// The kernel refuses to make the namespaces or the mounts in them. [`Forbidden::hint`] tells what to do.
+    #[error("cannot make the room to run scripts in: {reason}")]
     Namespaces {
         /// Why, as far as it can be found out.
         reason: Forbidden,
@@ -73,19 +73,49 @@ pub(super) enum Message {
 /// An error on its way.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Failure {
-    /// What was being done; `None`: making namespaces.
-    pub(super) doing: Option<String>,
+    cause: Cause,
     /// The kernel's error number.
-    pub(super) errno: i32,
+    errno: i32,
+}
+
+/// What was being done.
+#[derive(Debug, Serialize, Deserialize)]
+enum Cause {
+    /// Making namespaces, or the first mounts in them.
+    Namespaces,
+    /// Stacking layers, refused for lack of a right or of overlayfs.
+    Overlay,
+    /// In words.
+    Doing(String),
 }
 
 impl Failure {
     pub(super) fn new(doing: impl Into<String>, error: impl Into<io::Error>) -> Self {
-        Self { doing: Some(doing.into()), errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+        Self::of(Cause::Doing(doing.into()), &error.into())
     }
 
     pub(super) fn namespaces(error: impl Into<io::Error>) -> Self {
-        Self { doing: None, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+        Self::of(Cause::Namespaces, &error.into())
+    }
+
+    fn of(cause: Cause, error: &io::Error) -> Self {
+        Self { cause, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+    }
+
+    /// A stack of layers that could not be mounted.
+    pub(super) fn overlay(error: MountError) -> Self {
+        match error.source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES | libc::ENODEV) => Self::of(Cause::Overlay, &error.source),
+            _ => error.into(),
+        }
+    }
+
+    /// The first mount, which shows whether any can be made.
+    pub(super) fn first_mount(error: MountError) -> Self {
+        match error.source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::namespaces(error.source),
+            _ => error.into(),
+        }
     }
 }
 
@@ -99,9 +129,10 @@ impl From<MountError> for Failure {
 impl From<Failure> for WorkshopError {
     fn from(failure: Failure) -> Self {
         let source = io::Error::from_raw_os_error(failure.errno);
-        match failure.doing {
-            Some(doing) => Self::Inside { doing, source },
-            None => Self::Namespaces { reason: probe::explain_workers(&source), source },
+        match failure.cause {
+            Cause::Doing(doing) => Self::Inside { doing, source },
+            Cause::Namespaces => Self::Namespaces { reason: probe::explain_workers(&source), source },
+            Cause::Overlay => Self::Namespaces { reason: probe::explain_overlay(&source), source },
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
-use rustix::process::DumpableBehavior;
+use rustix::process::{DumpableBehavior, Pid};
 use rustix::thread::UnshareFlags;
 
 use super::failure::{Failure, Message};
@@ -26,7 +26,9 @@ pub(super) const FAILED: i32 = 3;
 
 /// Runs the job and gives this process's exit code.
 pub(super) fn main(job: &Job, ids: IdMap, overseer: OwnedFd) -> i32 {
-    if !process::die_with_parent(None) {
+    process::die_with_parent(None);
+    // Between steps this process kills all that it can: nobody but process 1 of a namespace may do that.
+    if rustix::process::getpid() != Pid::INIT {
         return FAILED;
     }
     match run(job, ids, overseer) {
@@ -67,10 +69,11 @@ fn mount_tree(job: &Job) -> Result<OwnedFd, Failure> {
     let stack = Stack::open(&job.layers).map_err(|(path, e)| Failure::new(format!("open {}", path.display()), e))?;
     let (upper, work) = (open(&job.upper)?, open(&job.work)?);
     // The scratch mount keeps the order of mounts that `switch_root` expects.
-    let scratch = mount::filesystem("tmpfs", &[("mode", "0755"), ("source", "aleph")], mount::PLAIN)?;
-    mount::attach_over_root(&scratch)?;
+    let scratch = mount::filesystem("tmpfs", &[("mode", "0755"), ("source", "aleph")], mount::PLAIN)
+        .map_err(Failure::first_mount)?;
+    mount::attach_over_root(&scratch).map_err(Failure::first_mount)?;
     mount::make_dir(&scratch, c"root", 0o755).map_err(|e| Failure::new("make a directory", e))?;
-    let root = mount::overlay(stack.fds(), upper.as_fd(), work.as_fd())?;
+    let root = mount::overlay(stack.fds(), upper.as_fd(), work.as_fd()).map_err(Failure::overlay)?;
     mount::attach(&root, &scratch, Path::new("root"))?;
     for name in [c"proc", c"dev", c"sys", c"tmp", c"run"] {
         mount::make_dir(&root, name, 0o755).map_err(|e| Failure::new("make directories in /", e))?;
