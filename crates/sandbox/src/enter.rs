@@ -136,7 +136,7 @@ fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     let mask = rustix::process::umask(Mode::from_raw_mode(0o022));
     let stack = open_layers(&spec.layers)?;
     let caller = etc::find_caller(uid, gid, &groups, &spec.home);
-    let passages = host::collect(&stack, &[&spec.home, &spec.cwd])?;
+    let passages = host::collect(&stack, &spec.home, &spec.cwd)?;
     let files = etc::collect(&stack, &caller);
     let scratch = Scratch::new()?;
     passages.make_places(scratch.upper.as_fd())?;

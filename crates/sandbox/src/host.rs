@@ -29,9 +29,9 @@ pub(crate) struct Passages {
 }
 
 /// Collects what passes: every top-level directory that is no part of a distribution's tree (so `/home`, `/tmp`,
-/// `/run`, `/dev`, `/mnt`, and also `/work` or `/data`), `/var/tmp`, and the directories named in `also` where they lie
+/// `/run`, `/dev`, `/mnt`, and also `/work` or `/data`), `/var/tmp`, and the home and working directories where they lie
 /// elsewhere. `/opt` belongs to the view when the view has something there, and `/root` shows to those who may read it.
-pub(crate) fn collect(stack: &Stack, also: &[&Path]) -> Result<Passages, MountError> {
+pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages, MountError> {
     let mut passages = Passages::default();
     for (name, kind) in top_level()? {
         let path = Path::new("/").join(std::ffi::OsStr::from_bytes(name.to_bytes()));
@@ -47,9 +47,10 @@ pub(crate) fn collect(stack: &Stack, also: &[&Path]) -> Result<Passages, MountEr
         }
     }
     passages.add(PathBuf::from("/var/tmp"))?;
-    for path in also {
+    // Where both have a directory of that name, standing in it means the view's; but a home is the user's own.
+    for (path, wins) in [(home, is_own_home(home)), (cwd, false)] {
         let shown = passages.mounts.iter().any(|p| path.starts_with(&p.path));
-        if !shown && path.is_absolute() && *path != Path::new("/") && !stack.has(path) {
+        if !shown && path.is_absolute() && path != Path::new("/") && (wins || !stack.has(path)) {
             passages.add(path.to_path_buf())?;
         }
     }
@@ -105,6 +106,11 @@ fn top_level() -> Result<Vec<(CString, FileType)>, MountError> {
     Ok(found)
 }
 
+/// Whether a home directory is one of its own, such as `/var/lib/jenkins`: system users have `/bin` or `/var/mail`.
+fn is_own_home(home: &Path) -> bool {
+    home.starts_with("/var") && home.components().count() > 3
+}
+
 /// Whether a host entry directly below `/` may show in a view.
 fn passes(name: &CStr) -> bool {
     let name = name.to_bytes();
@@ -145,6 +151,15 @@ mod tests {
         }
         for name in [c"home", c"proc", c"work", c"nix", c"lib-data", c"library.d"] {
             check(name, true);
+        }
+    }
+
+    #[test]
+    fn homes_of_system_users_are_not_their_own() {
+        let check = |home: &str, expected: bool| assert_eq!(is_own_home(Path::new(home)), expected, "{home}");
+        check("/var/lib/jenkins", true);
+        for home in ["/bin", "/usr/sbin", "/var/mail", "/var", "/", "/usr/share/x", "lib"] {
+            check(home, false);
         }
     }
 }

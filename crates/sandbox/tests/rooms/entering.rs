@@ -29,6 +29,10 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("enter::pure_ends_with_its_watcher", pure_ends_with_its_watcher),
 ];
 
+/// Those that only root can prepare.
+pub(crate) const ROOTS_TESTS: &[(&str, Body)] =
+    &[("enter::homes_show_wherever_they_are", homes_show_wherever_they_are)];
+
 /// Runs a shell script inside the stack of layers.
 fn run(who: Who, layers: &[PathBuf], flags: &str, script: &str) -> Output {
     run_argv(who, layers, flags, &["sh", "-c", script])
@@ -126,6 +130,18 @@ fn host_shows(who: Who) {
     assert_eq!(text(&run(who, &[tree::base(who)], "", "cat /etc/hosts 2>/dev/null || true")), hosts);
     // What a distribution fills is the view's.
     assert_eq!(text(&run(who, &[tree::base(who)], "", "cat /etc/motd; ls /usr")).lines().next(), Some("base"));
+}
+
+fn homes_show_wherever_they_are(who: Who) {
+    let home = PathBuf::from(format!("/var/lib/rooms-{}-{}", std::process::id(), who.ids().0));
+    fs::create_dir(&home).expect("made");
+    tree::give(&home, who);
+    fs::write(home.join("file"), "at home\n").expect("written");
+    let mut command = who.command("role-enter");
+    command.arg(tree::base(who)).args(["", "sh", "-c", "cat ~/file; pwd"]).env("HOME", &home).current_dir(&home);
+    let output = command.output();
+    fs::remove_dir_all(&home).expect("removed");
+    assert_eq!(text(&output.expect("started")), format!("at home\n{}\n", home.display()));
 }
 
 fn layers_stack(who: Who) {

@@ -76,6 +76,12 @@ fn main() -> ExitCode {
             trials.push(trial(&format!("{}::{name}", who.label()), *body, who));
         }
     }
+    let root = rustix::process::getuid().is_root();
+    for (name, body) in entering::ROOTS_TESTS {
+        for who in [Who::Self_, Who::Nobody] {
+            trials.push(trial(&format!("prepared-{}::{name}", who.label()), *body, who).with_ignored_flag(!root));
+        }
+    }
     // Needs a grant by the host's administrator: where there is none, the list of tests says so.
     let granted = granted();
     for (name, body) in working::TESTS {
