@@ -68,11 +68,7 @@ impl Failure {
     /// What to do about it.
     pub(crate) fn hints(&self) -> Vec<String> {
         let mut hints = self.hints.clone();
-        let mut next: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
-        while let Some(error) = next {
-            hints.extend(crate::hints::of(error));
-            next = error.source();
-        }
+        hints.extend(crate::hints::all(self.error.as_ref()));
         hints.dedup();
         hints
     }

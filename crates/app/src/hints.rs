@@ -2,6 +2,7 @@
 
 use std::{error::Error, io};
 
+use aleph_exchange::net::{Advice, FetchError};
 use aleph_sandbox::EnterError;
 use aleph_store::StoreError;
 use aleph_view::ViewError;
@@ -9,9 +10,12 @@ use aleph_view::ViewError;
 use crate::failure::{DAMAGED, UNSATISFIABLE};
 
 /// What to do about this error; its causes are asked separately.
-pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<String> {
+fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return io_hints(error);
+    }
+    if let Some(error) = error.downcast_ref::<FetchError>() {
+        return vec![advice(error.advice()).to_owned()];
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return store_hints(error);
@@ -24,6 +28,32 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Vec<String> {
         return vec![format!("`aleph search {command}` finds packages; `aleph add PACKAGE` puts one into the view")];
     }
     Vec::new()
+}
+
+/// What to do about this error and its causes.
+pub(crate) fn all(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut hints = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        hints.extend(of(error));
+        next = error.source();
+    }
+    hints.dedup();
+    hints
+}
+
+fn advice(advice: Advice) -> &'static str {
+    match advice {
+        Advice::GoOnline => "run this again without --offline",
+        Advice::CheckNetwork => "look at the network connection and the name of the host",
+        Advice::CheckProxy => "look at Acquire::http::Proxy in apt's configuration and at http_proxy and https_proxy",
+        Advice::CheckCertificates => "look at Acquire::https::CaInfo in apt's configuration and at SSL_CERT_FILE",
+        Advice::CheckCredentials => "look at the user name and password in apt's auth.conf",
+        Advice::UpdateSources => "`aleph source update`: what was heard of the source is older than the source",
+        Advice::TryLater => "try again later: the server has trouble",
+        Advice::FreeSpace => "free space on the file system of the cache",
+        Advice::CheckFiles => "look at the owner and permissions of that file's directory",
+    }
 }
 
 /// The exit code that an error asks for.

@@ -20,11 +20,6 @@ impl Progress {
         self.start(phase, total, "{msg:<12} {bar:30} {bytes:>10} of {total_bytes} {bytes_per_sec:>12} {eta:>4}")
     }
 
-    /// A phase that is counted in things.
-    pub(crate) fn things(&self, phase: &str, total: u64) -> ProgressBar {
-        self.start(phase, total, "{msg:<12} {bar:30} {pos:>6} of {len}")
-    }
-
     /// A phase whose length nobody knows.
     pub(crate) fn busy(&self, phase: &str) -> ProgressBar {
         let bar = self.start(phase, 0, "{msg:<12} {spinner} {elapsed}");

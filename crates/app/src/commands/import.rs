@@ -20,7 +20,7 @@ pub(crate) fn import(host: &Host, printer: &Printer, files: &[PathBuf]) -> Outco
     let archive = |path: &PathBuf| Archive {
         path: host.cwd.join(path),
         expect: None,
-        source: "local file".to_owned(),
+        source: format!("{}{}", archives::FILE, host.cwd.join(path).display()),
         vouched_by: None,
     };
     let archives: Vec<Archive> = files.iter().map(archive).collect();

@@ -14,6 +14,7 @@ mod tour;
 mod view;
 mod why;
 
+pub(crate) use history::date;
 pub(crate) use run::current;
 
 use std::process::ExitCode;

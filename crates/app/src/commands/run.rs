@@ -1,6 +1,6 @@
 //! `aleph run`, `aleph shell`, launchers and the sandbox's worker.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, path::Path};
 
 use aleph_sandbox::{EnterError, RunSpec, enter};
 use aleph_store::Layout;

@@ -1,7 +1,5 @@
 //! `aleph source`.
 
-use std::process::ExitCode;
-
 use crate::{cli::SourceCommand, failure::Outcome, host::Host, ops::sources, output::Printer};
 
 pub(crate) fn run(host: &Host, printer: &Printer, command: &SourceCommand) -> Outcome {

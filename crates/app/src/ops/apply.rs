@@ -53,7 +53,6 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         Ok((entries, layers))
     })?;
     let input = scripts::Input {
-        host,
         printer,
         store,
         view: plan.record.name.as_str(),

@@ -8,6 +8,9 @@ use aleph_store::{Store, WriteLock};
 
 use crate::{failure::Outcome, host::Host, output::Printer};
 
+/// What the source of an archive that was named as a file is called, before its path.
+pub(crate) const FILE: &str = "file ";
+
 /// An archive that is on disk, with what is known of it.
 pub(crate) struct Archive {
     pub(crate) path: PathBuf,

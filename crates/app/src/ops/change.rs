@@ -1,6 +1,6 @@
 //! From what somebody wishes to a new generation: read the view, ask the solver, make a plan, apply it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aleph_exchange::apt::{
     index::PreparedIndex,
@@ -152,7 +152,7 @@ fn plan(
         return Ok((plan, timings));
     }
     let index = timings.measure("load_index", || sources::index(host, printer))?;
-    plan.chosen = timings.measure("solve", || solved(store, &index, &plan, wish, &locals, host))?;
+    plan.chosen = timings.measure("solve", || solved((host, printer), store, &index, &plan, wish, &locals))?;
     Ok((plan, timings))
 }
 
@@ -163,12 +163,12 @@ fn is_satisfied(plan: &Plan) -> bool {
 }
 
 fn solved(
+    (host, printer): (&Host, &Printer),
     store: &Store,
     index: &PreparedIndex,
     plan: &Plan,
     wish: &Wish,
     locals: &[local::Local],
-    host: &Host,
 ) -> Outcome<Vec<Chosen>> {
     let held: &[Pinned] = plan.before.as_ref().map_or(&[], |before| &before.packages);
     let offered = |pinned: &Pinned| {
@@ -181,7 +181,7 @@ fn solved(
         keep.push(Kept { name, version, architecture, stanza });
     }
     keep.extend(locals.iter().map(local::Local::kept));
-    let architectures = sources::architectures(host)?;
+    let architectures = sources::architectures()?;
     let mut request = solve::Request::new(architectures.native);
     request.foreign = architectures.foreign;
     request.wanted = plan.requested.iter().map(want).collect::<Outcome<_>>()?;
@@ -194,10 +194,10 @@ fn solved(
     request.upgrade = wish.upgrade.clone();
     request.recommends = wish.recommends;
     request.essential = true;
-    let pins = sources::pins(host)?;
+    let pins = sources::pins(host, printer)?;
     request.pins = Some(&pins);
-    let solution = solve::solve(index, &request)?;
-    let mut chosen = choose(&solution, held, locals);
+    let solution = solve::solve(index, &request).map_err(|error| unsolvable(host, printer, error))?;
+    let mut chosen = choose(&solution, held, locals, &sources::vouched_by(host, printer)?);
     if !plan.requested.iter().any(|request| request.name() == USR_IS_MERGED) {
         chosen.iter_mut().filter(|chosen| chosen.name == USR_IS_MERGED).for_each(|chosen| chosen.requested = false);
     }
@@ -205,7 +205,12 @@ fn solved(
 }
 
 /// The solution as a plan has it. What the view holds already keeps its archive, whoever offers the same version now.
-fn choose(solution: &Solution<'_>, held: &[Pinned], locals: &[local::Local]) -> Vec<Chosen> {
+fn choose(
+    solution: &Solution<'_>,
+    held: &[Pinned],
+    locals: &[local::Local],
+    keys: &HashMap<String, String>,
+) -> Vec<Chosen> {
     let one = |package: &solve::Chosen<'_>| {
         let same = |name: &str, version: &str, architecture: &str| {
             name == package.name && version == package.version && architecture == package.architecture
@@ -226,8 +231,8 @@ fn choose(solution: &Solution<'_>, held: &[Pinned], locals: &[local::Local]) -> 
             size,
             file,
             uri: candidate.filter(|c| c.sha256() == Some(archive)).and_then(|candidate| candidate.uri()),
-            source: if local.is_some() { "local file".to_owned() } else { suites },
-            vouched_by: None,
+            source: suites,
+            vouched_by: candidate.and_then(|c| c.suites().find_map(|suite| keys.get(&suite.input.id)).cloned()),
             requested: package.requested,
             slots: package.slots.clone(),
         })
@@ -290,6 +295,14 @@ fn want(request: &Request) -> Outcome<Want> {
         return Err(Failure::new(format!("`{}` is not a package's name", request.0)).with_code(2));
     }
     Ok(Want { name: name.to_owned(), architecture, version, suite })
+}
+
+fn unsolvable(host: &Host, printer: &Printer, error: solve::Unsolvable) -> Failure {
+    let failure = Failure::from(error);
+    match sources::is_empty(host, printer) {
+        Ok(true) => failure.hint("this host has no apt sources; --sources FILE names a file with some"),
+        _ => failure,
+    }
 }
 
 fn not_requested(name: &str, before: Option<&Generation>) -> Failure {

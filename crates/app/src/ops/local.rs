@@ -53,7 +53,7 @@ pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&St
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut archives = Vec::new();
+    let mut files_found = Vec::new();
     let mut digests = Vec::new();
     for file in files {
         let path = host.cwd.join(file);
@@ -61,12 +61,13 @@ pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&St
             digest_file(&path).map_err(|source| aleph_store::FsError { action: "read", path: path.clone(), source })?;
         digests.push((sha256, size));
         let expect = Some(Expected { sha256, size });
-        archives.push(Archive { path, expect, source: "local file".to_owned(), vouched_by: None });
+        let source = format!("{}{}", archives::FILE, path.display());
+        files_found.push(Archive { path, expect, source, vouched_by: None });
     }
     let mut lock = host.lock(store, "importing", printer)?;
-    let ids = archives::import(host, printer, store, &mut lock, &archives)?;
+    let ids = archives::import(host, printer, store, &mut lock, &files_found)?;
     let mut locals = Vec::new();
-    for ((id, (digest, size)), archive) in ids.iter().zip(digests).zip(archives) {
+    for ((id, (digest, size)), archive) in ids.iter().zip(digests).zip(files_found) {
         let row = store.component_row(id)?;
         locals.push(Local {
             name: row.name,

@@ -74,7 +74,7 @@ fn again(host: &Host, printer: &Printer, store: &Store, lock: &mut WriteLock, id
 }
 
 fn archive(host: &Host, printer: &Printer, origin: &aleph_store::Origin) -> Outcome<Option<PathBuf>> {
-    match super::sources::fetch_one(host, printer, &origin.archive, origin.size) {
+    match super::sources::fetch_again(host, printer, origin) {
         Ok(path) => Ok(Some(path)),
         Err(failure) => {
             printer.warning(&format!("cannot get {} again: {}", origin.file_name, failure.chain().join(": ")));

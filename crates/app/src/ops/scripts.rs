@@ -114,7 +114,6 @@ impl Scripts {
 
 /// What running needs.
 pub(crate) struct Input<'a> {
-    pub(crate) host: &'a Host,
     pub(crate) printer: &'a Printer,
     pub(crate) store: &'a Store,
     /// The view's name.

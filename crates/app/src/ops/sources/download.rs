@@ -1,0 +1,113 @@
+//! Archives into the cache.
+
+use std::path::PathBuf;
+
+use aleph_exchange::{
+    apt::download::deb_uri,
+    net::{Expected, Request, Uri},
+};
+use aleph_store::{Origin, Store};
+
+use super::{Apt, index, monitor::Line};
+use crate::{
+    failure::{Failure, Outcome},
+    host::Host,
+    ops::{archives::digest_file, plan::Chosen},
+    output::Printer,
+};
+
+/// Brings the archives that the store lacks into the cache; the paths are in the order of `chosen`, with nothing for
+/// what the store has.
+pub(crate) fn download(
+    host: &Host,
+    printer: &Printer,
+    store: &Store,
+    chosen: &[Chosen],
+) -> Outcome<Vec<Option<PathBuf>>> {
+    let mut paths: Vec<Option<PathBuf>> = vec![None; chosen.len()];
+    let mut wanted = Vec::new();
+    for (index, chosen) in chosen.iter().enumerate() {
+        if store.component_of_archive(&chosen.archive)?.is_some() {
+            continue;
+        }
+        let local = PathBuf::from(&chosen.file);
+        if local.is_absolute() && local.is_file() {
+            paths[index] = Some(local);
+        } else {
+            wanted.push(index);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(paths);
+    }
+    let apt = Apt::read(host, printer)?;
+    let cache = archives(host)?;
+    let requests: Vec<Request> =
+        wanted.iter().map(|&index| request(&apt, &chosen[index], &cache)).collect::<Outcome<_>>()?;
+    let fetched = {
+        let line = Line::new(printer, "downloading");
+        apt.fetcher(host).fetch(&requests, &line)?
+    };
+    for (index, fetched) in wanted.into_iter().zip(fetched) {
+        paths[index] = Some(fetched.path);
+    }
+    Ok(paths)
+}
+
+fn archives(host: &Host) -> Outcome<PathBuf> {
+    let cache = host.cache.join("archives");
+    std::fs::create_dir_all(&cache)?;
+    Ok(cache)
+}
+
+/// The archive's own address if a source offers it now; else the same path at every source's address, which is where a
+/// pinned version may still be.
+fn request(apt: &Apt, chosen: &Chosen, cache: &std::path::Path) -> Outcome<Request> {
+    let mut uris: Vec<Uri> = chosen.uri.iter().map(|uri| uri.parse()).collect::<Result<_, _>>()?;
+    for suite in apt.lists().suites(&apt.config)? {
+        let uri = deb_uri(&suite.base_uri, &chosen.file)?;
+        if !uris.contains(&uri) {
+            uris.push(uri);
+        }
+    }
+    if uris.is_empty() {
+        return Err(Failure::new(format!("there is no source to get {} {} from", chosen.name, chosen.version))
+            .hint("`aleph source list` shows the sources; --sources FILE names others"));
+    }
+    let file_name = format!("{}_{}_{}.deb", chosen.name, chosen.version.replace(':', "%3a"), chosen.architecture);
+    Ok(Request {
+        name: file_name.clone(),
+        uri: uris.remove(0),
+        fallbacks: uris,
+        target: cache.join(file_name),
+        expected: Expected::exactly(chosen.size, chosen.archive),
+    })
+}
+
+/// The archive that a component came from, once more: from the cache, from where it was imported, or from a source that
+/// still offers it.
+pub(crate) fn fetch_again(host: &Host, printer: &Printer, origin: &Origin) -> Outcome<PathBuf> {
+    let cache = archives(host)?;
+    let imported = origin.source.strip_prefix(crate::ops::archives::FILE).map(PathBuf::from);
+    for path in imported.into_iter().chain([cache.join(&origin.file_name)]) {
+        if digest_file(&path).is_ok_and(|found| found == (origin.archive, origin.size)) {
+            return Ok(path);
+        }
+    }
+    let index = index::index(host, printer)?;
+    let offer = index.all().find(|candidate| candidate.sha256() == Some(origin.archive));
+    let uri = offer.and_then(|candidate| candidate.uri());
+    let uri = uri.ok_or_else(|| Failure::new("no source offers it any more, and the cache does not have it"))?;
+    let apt = Apt::read(host, printer)?;
+    let line = Line::new(printer, "downloading");
+    let request = Request {
+        name: origin.file_name.clone(),
+        uri: uri.parse()?,
+        fallbacks: Vec::new(),
+        target: cache.join(&origin.file_name),
+        expected: Expected::exactly(origin.size, origin.archive),
+    };
+    let fetched = apt.fetcher(host).fetch(&[request], &line)?;
+    let first = fetched.into_iter().next().ok_or_else(|| Failure::new("nothing was fetched"))?;
+    Ok(first.path)
+}

@@ -1,0 +1,117 @@
+//! The prepared index, made anew whenever the lists changed.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aleph_component::Hasher;
+use aleph_exchange::apt::{
+    index::{Candidate, IndexInput, PreparedIndex},
+    preferences::{Preferences, Subject},
+    update::{Suite, Trust},
+};
+
+use super::{Apt, report};
+use crate::{failure::Outcome, host::Host, output::Printer};
+
+/// What all sources offer. They are asked first if they never were.
+pub(crate) fn index(host: &Host, printer: &Printer) -> Outcome<PreparedIndex> {
+    let apt = Apt::read(host, printer)?;
+    let mut suites = apt.lists().suites(&apt.config)?;
+    if suites.is_empty() && !apt.sources.is_empty() {
+        printer.note("asking the sources what they offer");
+        report::ask(host, printer, &apt)?;
+        suites = apt.lists().suites(&apt.config)?;
+    }
+    let path = apt.directory.join(format!("{PREFIX}{}", key(&suites)));
+    if let Ok(index) = PreparedIndex::open(&path) {
+        return Ok(index);
+    }
+    fs::create_dir_all(&apt.directory)?;
+    let inputs: Vec<IndexInput> = suites.into_iter().map(input).collect();
+    PreparedIndex::build(&inputs, &path)?;
+    forget_others(&apt.directory, &path)?;
+    Ok(PreparedIndex::open(&path)?)
+}
+
+const PREFIX: &str = "index-";
+
+/// Names an index by what goes into it.
+fn key(suites: &[Suite]) -> String {
+    let mut hasher = Hasher::new();
+    for suite in suites {
+        for field in [&suite.id, &suite.suite, &suite.codename, &suite.base_uri, &suite.priority.to_string()] {
+            hasher.field(field.as_bytes());
+        }
+        hasher.field(suite.packages.as_os_str().as_encoded_bytes());
+    }
+    hasher.finish().to_string()[..24].to_owned()
+}
+
+fn input(suite: Suite) -> IndexInput {
+    IndexInput {
+        text: suite.packages,
+        id: suite.id,
+        origin: suite.origin,
+        suite: suite.suite,
+        codename: suite.codename,
+        component: suite.component,
+        architecture: suite.architecture,
+        base_uri: suite.base_uri,
+        priority: suite.priority,
+    }
+}
+
+fn forget_others(directory: &Path, keep: &PathBuf) -> Outcome<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let is_index = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        if is_index && path != *keep {
+            // Another process that has it open keeps what it has mapped.
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Priorities as apt's preferences set them.
+pub(crate) fn pins(host: &Host, printer: &Printer) -> Outcome<impl Fn(&Candidate<'_>) -> i32 + use<>> {
+    let apt = Apt::read(host, printer)?;
+    let preferences = Preferences::read(&apt.config);
+    preferences.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
+    let suites = apt.lists().suites(&apt.config)?;
+    let suites: HashMap<String, Suite> = suites.into_iter().map(|suite| (suite.id.clone(), suite)).collect();
+    Ok(move |candidate: &Candidate<'_>| {
+        if preferences.is_silent_about(candidate.name()) {
+            return candidate.priority();
+        }
+        let source = candidate.field("Source").and_then(|source| source.split_whitespace().next());
+        let subject = Subject { package: candidate.name(), source, version: candidate.version() };
+        let offers = candidate.suites().filter_map(|suite| suites.get(&suite.input.id));
+        let priorities = offers.map(|suite| preferences.priority_of(&subject, suite));
+        priorities.max().unwrap_or_else(|| candidate.priority())
+    })
+}
+
+/// Where a candidate is on offer, in words.
+pub(crate) fn describe(candidate: &Candidate<'_>) -> String {
+    let place = |input: &aleph_exchange::apt::index::Input| {
+        let suite = if input.codename.is_empty() { &input.suite } else { &input.codename };
+        if input.component.is_empty() { suite.clone() } else { format!("{suite}/{}", input.component) }
+    };
+    let places: Vec<String> = candidate.suites().map(|suite| place(suite.input)).collect();
+    format!("apt {}", places.join(", "))
+}
+
+/// The keys that vouch for the suites, by the ids of these.
+pub(crate) fn vouched_by(host: &Host, printer: &Printer) -> Outcome<HashMap<String, String>> {
+    let apt = Apt::read(host, printer)?;
+    let suites = apt.lists().suites(&apt.config)?;
+    let key = |suite: Suite| match suite.trust {
+        Trust::Signed(fingerprint) => Some((suite.id, fingerprint)),
+        Trust::Unverified => None,
+    };
+    Ok(suites.into_iter().filter_map(key).collect())
+}

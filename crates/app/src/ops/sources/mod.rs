@@ -1,0 +1,79 @@
+//! The apt source as this host has it: configuration, lists, the prepared index, downloads.
+
+mod download;
+mod index;
+mod monitor;
+mod report;
+
+use std::path::PathBuf;
+
+use aleph_component::Digest;
+use aleph_exchange::{
+    apt::{
+        config::AptConfig,
+        sources::{AptSource, Kind, SourceList, read_sources, read_sources_file},
+        update::Lists,
+    },
+    net::Fetcher,
+};
+
+pub(crate) use download::{download, fetch_again};
+pub(crate) use index::{describe, index, pins, vouched_by};
+pub(crate) use report::{list, update};
+
+use crate::{failure::Outcome, host::Host, output::Printer};
+
+/// The architectures that packages are wanted for.
+pub(crate) struct Architectures {
+    pub(crate) native: String,
+    pub(crate) foreign: Vec<String>,
+}
+
+/// What the host, or the file given with `--sources`, says about apt.
+pub(crate) struct Apt {
+    config: AptConfig,
+    sources: Vec<AptSource>,
+    /// Where lists and index are kept.
+    directory: PathBuf,
+}
+
+impl Apt {
+    /// Reads apt's configuration and the sources.
+    pub(crate) fn read(host: &Host, printer: &Printer) -> Outcome<Self> {
+        let config = AptConfig::read("/".as_ref(), None)?;
+        let (list, key) = match &host.global.sources {
+            None => (read_sources(&config), "host".to_owned()),
+            Some(file) => {
+                let path = host.cwd.join(file);
+                let sources = read_sources_file(&path, &config.source_defaults())?;
+                let key = Digest::of(path.as_os_str().as_encoded_bytes()).to_string()[..16].to_owned();
+                (SourceList { sources, problems: Vec::new() }, key)
+            }
+        };
+        list.problems.iter().for_each(|problem| printer.warning(&problem.to_string()));
+        let sources = list.sources.into_iter().filter(|source| source.kind == Kind::Binary).collect();
+        Ok(Self { config, sources, directory: host.cache.join("apt").join(key) })
+    }
+
+    fn lists(&self) -> Lists {
+        Lists::new(self.directory.join("lists"))
+    }
+
+    fn fetcher(&self, host: &Host) -> Fetcher {
+        let mut settings = self.config.network.clone();
+        settings.offline = host.global.offline;
+        Fetcher::new(settings)
+    }
+}
+
+/// The architectures that apt is configured for.
+pub(crate) fn architectures() -> Outcome<Architectures> {
+    let config = AptConfig::read("/".as_ref(), None)?;
+    let foreign = config.architectures.iter().filter(|name| **name != config.architecture).cloned().collect();
+    Ok(Architectures { native: config.architecture, foreign })
+}
+
+/// Whether there is any source at all.
+pub(crate) fn is_empty(host: &Host, printer: &Printer) -> Outcome<bool> {
+    Ok(Apt::read(host, printer)?.sources.is_empty())
+}
