@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use aleph_component::TreePath;
 
 use super::{
-    Package, Placement, configure_order,
+    Package, Placement,
     info::info_placements,
+    order::Needs,
     script,
     status::{State, stanza},
     triggers::trigger_placements,
@@ -61,7 +62,6 @@ impl Cover {
 ///
 /// Triggers need not be set off: every script that a trigger would call runs anyway, after all files are there.
 pub fn fresh(packages: &[Package<'_>]) -> ConfigurePlan {
-    let order = configure_order(packages);
     let mut placements = info_placements(packages);
     placements.extend(trigger_placements(packages, &BTreeSet::new()));
     let state = |package: &Package<'_>| {
@@ -70,13 +70,51 @@ pub fn fresh(packages: &[Package<'_>]) -> ConfigurePlan {
     let status: String = packages.iter().map(|package| stanza(package, state(package))).collect();
     placements.push(Placement::bytes("var/lib/dpkg/status", status, true));
     let dpkg = dpkg_version(packages);
-    let ordered = || order.iter().map(|&index| &packages[index]);
-    let mut steps: Vec<Step> = ordered()
-        .filter(|package| package.has_script("preinst"))
-        .map(|package| script::script(package, "preinst", info_path(package, "preinst"), &["install"], dpkg))
-        .collect();
-    steps.extend(configure_steps(ordered().filter(|package| has_to_run(package))));
+    let preinst = |package: &Package<'_>| preinst_step(package, &["install"], dpkg).into_iter().collect();
+    let steps = bring(packages, &|_| true, &preinst);
     ConfigurePlan { placements, covers: script::covers(packages), steps }
+}
+
+/// A package's `preinst`, if it has one.
+pub(super) fn preinst_step(package: &Package<'_>, arguments: &[&str], dpkg: &str) -> Option<Step> {
+    let path = || info_path(package, "preinst");
+    package.has_script("preinst").then(|| script::script(package, "preinst", path(), arguments, dpkg))
+}
+
+/// The steps that take `coming` packages from unpacked to configured: first the essential ones, on which scripts rely
+/// without saying so, then the others. `enter` gives what runs before a package is configured; its `preinst` runs once
+/// what it pre-depends on is configured.
+pub(super) fn bring(
+    packages: &[Package<'_>],
+    coming: &dyn Fn(&Package<'_>) -> bool,
+    enter: &dyn Fn(&Package<'_>) -> Vec<Step>,
+) -> Vec<Step> {
+    let needs = Needs::of(packages);
+    let essential = needs.essential();
+    let order: Vec<usize> = needs.order(packages).into_iter().filter(|&index| coming(&packages[index])).collect();
+    let (first, rest): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|&index| essential[index]);
+    let mut steps: Vec<Step> = first.iter().flat_map(|&index| enter(&packages[index])).collect();
+    let mut waiting: Vec<usize> = first.into_iter().filter(|&index| has_to_run(&packages[index])).collect();
+    let configure = |waiting: &mut Vec<usize>, steps: &mut Vec<Step>| {
+        if !waiting.is_empty() {
+            steps.push(configure_step(waiting.drain(..).map(|index| &packages[index])));
+        }
+    };
+    configure(&mut waiting, &mut steps);
+    for index in rest {
+        let package = &packages[index];
+        let must_wait = || needs.before_preinst(index).iter().any(|need| waiting.contains(need));
+        if package.has_script("preinst") && must_wait() {
+            configure(&mut waiting, &mut steps);
+        }
+        steps.extend(enter(package));
+        if has_to_run(package) {
+            waiting.push(index);
+        }
+    }
+    configure(&mut waiting, &mut steps);
+    steps.push(script::dpkg("configure what is left, and process triggers", ["--configure".into(), "-a".into()]));
+    steps
 }
 
 /// Whether dpkg has to configure it; one without `postinst` is installed once its files are there.
@@ -84,17 +122,11 @@ pub(super) fn has_to_run(package: &Package<'_>) -> bool {
     package.has_script("postinst")
 }
 
-/// dpkg configuring packages in this order, and then whatever is left, with triggers.
-pub(super) fn configure_steps<'a>(packages: impl Iterator<Item = &'a Package<'a>>) -> Vec<Step> {
-    let names: Vec<String> =
-        packages.map(|package| format!("{}:{}", package.manifest.name, package.manifest.architecture)).collect();
-    let mut steps = Vec::new();
-    if !names.is_empty() {
-        let arguments = ["--no-triggers".to_owned(), "--configure".to_owned()].into_iter().chain(names);
-        steps.push(script::dpkg("configure packages", arguments));
-    }
-    steps.push(script::dpkg("process triggers", ["--configure".to_owned(), "-a".to_owned()]));
-    steps
+/// dpkg configuring packages in this order; triggers come later, once for all.
+fn configure_step<'a>(packages: impl Iterator<Item = &'a Package<'a>>) -> Step {
+    let name = |package: &Package<'_>| format!("{}:{}", package.manifest.name, package.manifest.architecture);
+    let options = ["--no-triggers".to_owned(), "--configure".to_owned()];
+    script::dpkg("configure packages", options.into_iter().chain(packages.map(name)))
 }
 
 /// Where a package's control member is in the view.

@@ -7,7 +7,7 @@ use aleph_component::{Manifest, TreePath};
 use super::{
     ConfigurePlan, Cover, Package, Placement, Step, configure_order,
     info::info_placements,
-    plan::{configure_steps, dpkg_version, has_to_run, info_path},
+    plan::{bring, dpkg_version, has_to_run, info_path, preinst_step},
     script,
     status::{State, field, stanza, stanzas},
     triggers::{set_off, trigger_placements},
@@ -72,27 +72,23 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
     }
     let changes = changes(before, after);
     let leaving = leaving(before, &changes);
-    let (steps, covers) = steps(after, &changes);
     let activated = activated(after, &changes);
     let mut placements = info_placements(after);
     placements.extend(trigger_placements(after, &activated));
     placements.extend(changes.upgraded.iter().flat_map(|(old, new)| kept_conffiles(old, new, &previous)));
     placements.push(Placement::bytes("var/lib/dpkg/status", status(after, &changes, &known), true));
-    let mut plan = ConfigurePlan { placements, covers, steps };
     let waiting = |package: &Package<'_>| {
         known.get(&key(package)).is_some_and(|text| field(text, "Status") != Some("install ok installed"))
     };
-    let coming: BTreeSet<Key<'_>> = coming(&changes).map(key).collect();
-    let order = configure_order(after);
-    let ordered = order.iter().map(|&index| &after[index]);
-    let scripts: Vec<&Package<'_>> =
-        ordered.filter(|package| has_to_run(package) && coming.contains(&key(package))).collect();
-    if !scripts.is_empty() || !activated.is_empty() || after.iter().any(waiting) {
-        plan.steps.extend(configure_steps(scripts.into_iter()));
-    }
-    if plan.steps.is_empty() && leaving.is_empty() {
-        plan.covers.clear();
-    }
+    let runs = |package: &Package<'_>| has_to_run(package) || package.has_script("preinst");
+    let leaves = |(old, _): &(&Package<'_>, &Package<'_>)| old.has_script("postrm");
+    let has_to_come = coming(&changes).any(runs)
+        || changes.upgraded.iter().any(leaves)
+        || !activated.is_empty()
+        || after.iter().any(waiting);
+    let (steps, covers) = steps(after, &changes, has_to_come);
+    let nothing = steps.is_empty() && leaving.is_empty();
+    let plan = ConfigurePlan { placements, covers: if nothing { Vec::new() } else { covers }, steps };
     let forget = changes.removed.iter().flat_map(|package| &package.manifest.conffiles);
     let forget = forget.filter(|path| previous.changed_conffiles.contains(*path));
     let forget = forget.filter_map(|path| TreePath::new(path.trim_start_matches('/')).ok()).collect();
@@ -145,34 +141,44 @@ fn leaving(before: &[Package<'_>], changes: &Changes<'_>) -> Vec<Step> {
     removed.chain(upgraded.filter_map(|(old, new)| prerm(old, &["upgrade", &new.manifest.version]))).collect()
 }
 
-/// The scripts of packages that go, come or change, once the files have changed, up to configuration.
-fn steps(after: &[Package<'_>], changes: &Changes<'_>) -> (Vec<Step>, Vec<Cover>) {
-    let (mut steps, mut covers) = (Vec::new(), script::covers(after));
+/// A script of a package whose files are gone, and what puts it in place.
+fn postrm(package: &Package<'_>, arguments: &[&str], dpkg: &str) -> Option<(Step, Cover)> {
+    let text = package.scripts.get("postrm")?;
+    let path = format!("{OLD_SCRIPTS}/{}.postrm", package.qualified_name());
+    let step = script::script(package, "postrm", format!("/{path}"), arguments, dpkg);
+    Some((step, Cover::new(&path, text.clone())))
+}
+
+/// The scripts of packages that go, come or change, once the files have changed.
+fn steps(after: &[Package<'_>], changes: &Changes<'_>, has_to_come: bool) -> (Vec<Step>, Vec<Cover>) {
     let dpkg = dpkg_version(after);
-    let mut postrm = |package: &Package<'_>, arguments: &[&str]| -> Option<Step> {
-        let text = package.scripts.get("postrm")?;
-        let path = format!("{OLD_SCRIPTS}/{}.postrm", package.qualified_name());
-        let cover = Cover::new(&path, text.clone());
-        if !covers.contains(&cover) {
-            covers.push(cover);
-        }
-        Some(script::script(package, "postrm", format!("/{path}"), arguments, dpkg))
-    };
+    let (mut steps, mut covers) = (Vec::new(), script::covers(after));
     for package in &changes.removed {
-        steps.extend(postrm(package, &["remove"]));
-        steps.extend(postrm(package, &["purge"]));
+        let removed = postrm(package, &["remove"], dpkg).into_iter().chain(postrm(package, &["purge"], dpkg));
+        removed.for_each(|(step, cover)| {
+            steps.push(step);
+            covers.push(cover);
+        });
     }
-    let mut preinst = |package: &Package<'_>, arguments: &[&str]| {
-        if package.has_script("preinst") {
-            steps.push(script::script(package, "preinst", info_path(package, "preinst"), arguments, dpkg));
+    let old: BTreeMap<Key<'_>, &Package<'_>> = changes.upgraded.iter().map(|(old, new)| (key(new), *old)).collect();
+    for (old, new) in &changes.upgraded {
+        covers.extend(postrm(old, &["upgrade", &new.manifest.version], dpkg).map(|(_, cover)| cover));
+    }
+    covers.dedup();
+    let enter = |package: &Package<'_>| -> Vec<Step> {
+        let version = package.manifest.version.as_str();
+        match old.get(&key(package)) {
+            Some(old) => {
+                let left = postrm(old, &["upgrade", version], dpkg).map(|(step, _)| step);
+                let entered = preinst_step(package, &["upgrade", &old.manifest.version, version], dpkg);
+                entered.into_iter().chain(left).collect()
+            }
+            None => preinst_step(package, &["install"], dpkg).into_iter().collect(),
         }
     };
-    for (old, new) in &changes.upgraded {
-        preinst(new, &["upgrade", &old.manifest.version, &new.manifest.version]);
-    }
-    changes.added.iter().for_each(|package| preinst(package, &["install"]));
-    for (old, new) in &changes.upgraded {
-        steps.extend(postrm(old, &["upgrade", &new.manifest.version]));
+    if has_to_come {
+        let coming: BTreeSet<Key<'_>> = coming(changes).map(key).collect();
+        steps.extend(bring(after, &|package| coming.contains(&key(package)), &enter));
     }
     (steps, covers)
 }
