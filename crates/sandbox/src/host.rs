@@ -29,7 +29,7 @@ pub(crate) struct Passages {
 }
 
 /// Collects what passes: every top-level directory that is no part of a distribution's tree (so `/home`, `/tmp`,
-/// `/run`, `/dev`, `/mnt`, and also `/work` or `/data`), `/var/tmp`, and the home and working directories where they lie
+/// `/run`, `/dev`, `/mnt`, and also `/data` or `/nix`), `/var/tmp`, and the home and working directories where they lie
 /// elsewhere. `/opt` belongs to the view when the view has something there, and `/root` shows to those who may read it.
 pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages, MountError> {
     let mut passages = Passages::default();
@@ -149,7 +149,7 @@ mod tests {
         for name in [c"usr", c"bin", c"lib", c"lib64", c"libx32", c"etc", c"var", c".snapshots", c".", c".."] {
             check(name, false);
         }
-        for name in [c"home", c"proc", c"work", c"nix", c"lib-data", c"library.d"] {
+        for name in [c"home", c"proc", c"data", c"nix", c"lib-data", c"library.d"] {
             check(name, true);
         }
     }

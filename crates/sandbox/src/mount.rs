@@ -137,12 +137,12 @@ pub(crate) fn cover_root(root: &OwnedFd) -> Result<(), MountError> {
 }
 
 /// Makes the attached mount `root` the root directory of this mount namespace and lets go of the old one and of
-/// everything that was laid over it.
+/// everything that was laid over it, which is one mount.
 pub(crate) fn switch_root(root: &OwnedFd) -> Result<(), MountError> {
     let fail = |e| MountError::new("change the root directory to", "/", e);
     rustix::process::fchdir(root).map_err(fail)?;
     rustix::process::pivot_root(c".", c".").map_err(fail)?;
-    // The old root lies on the new one, and the scratch space on the old root.
+    // The old root lies on the new one, and the scratch space on the old root; a path finds the topmost.
     rustix::mount::unmount(c".", UnmountFlags::DETACH).map_err(fail)?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH).map_err(fail)
 }

@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("enter::views_nest", views_nest),
     ("enter::flat", flat),
     ("enter::pure_hides_the_host", pure_hides_the_host),
+    ("enter::pure_has_no_mounts_of_the_host", pure_has_no_mounts_of_the_host),
     ("enter::pure_hands_signals_down", pure_hands_signals_down),
     ("enter::pure_ends_with_its_watcher", pure_ends_with_its_watcher),
 ];
@@ -235,6 +236,17 @@ fn pure_hides_the_host(who: Who) {
     assert!(lines.contains(&"secret="), "{output}");
     assert!(lines.contains(&"lo") && !lines.iter().any(|l| l.starts_with("eth")), "{output}");
     assert_eq!(lines.last(), Some(&"localhost"), "{output}");
+}
+
+fn pure_has_no_mounts_of_the_host(who: Who) {
+    for flags in ["pure", "flat pure"] {
+        let script = "while read -r a b c d path rest; do echo $path; done < /proc/self/mountinfo";
+        let output = text(&run(who, &[tree::base(who)], flags, script));
+        let foreign =
+            |path: &&str| path.starts_with("/sys") || path.starts_with("/mnt") || path.starts_with("/dev/mqueue");
+        assert_eq!(output.lines().filter(|l| *l == "/").count(), 1, "{output}");
+        assert_eq!(output.lines().find(foreign), None, "{output}");
+    }
 }
 
 fn pure_hands_signals_down(who: Who) {

@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("workshop::nothing_outlives_its_step", nothing_outlives_its_step),
     ("workshop::host_is_out_of_reach", host_is_out_of_reach),
     ("workshop::steps_cannot_speak_for_us", steps_cannot_speak_for_us),
+    ("workshop::host_mounts_are_gone", host_mounts_are_gone),
     ("workshop::files_are_placed", files_are_placed),
     ("workshop::killed_jobs_can_be_removed", killed_jobs_can_be_removed),
     ("workshop::failures_are_told", failures_are_told),
@@ -276,6 +277,14 @@ fn steps_cannot_speak_for_us(who: Who) {
     each(who, &[script], |_, outcome, lines| {
         assert_eq!(lines, ["refused", "refused"]);
         assert!(by_path(&outcome).contains_key(Path::new("data/after")));
+    });
+}
+
+fn host_mounts_are_gone(who: Who) {
+    each(who, &["while read -r a b c d path rest; do echo $path; done < /proc/self/mountinfo"], |_, _, lines| {
+        let ours = ["/", "/proc", "/tmp", "/run"];
+        let known = |path: &String| ours.contains(&path.as_str()) || path.starts_with("/dev");
+        assert!(lines.iter().all(known) && lines.iter().filter(|l| *l == "/").count() == 1, "{lines:?}");
     });
 }
 
