@@ -55,6 +55,19 @@ impl Host {
         Ok(Self { login, home, cwd, store_root, cache, global: global.clone() })
     }
 
+    /// The same host with another store, acting for `login` on the view of that name.
+    pub(crate) fn acting_for(&self, login: &str, store_root: &Path, cwd: &Path) -> Self {
+        let store = Some(store_root.to_owned());
+        Self {
+            login: login.to_owned(),
+            home: self.home.clone(),
+            cwd: cwd.to_owned(),
+            store_root: store_root.to_owned(),
+            cache: self.cache.clone(),
+            global: Global { store, view: Some(login.to_owned()), dry_run: false, ..self.global.clone() },
+        }
+    }
+
     /// The store, made if it is not there.
     pub(crate) fn store(&self) -> Outcome<Store> {
         Ok(Store::open(&self.store_root)?)

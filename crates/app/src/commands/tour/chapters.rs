@@ -1,0 +1,341 @@
+//! The tour's chapters: the words, in the order in which things happen.
+
+use std::time::Instant;
+
+use super::{
+    cast::{Cast, From, Program},
+    facts::{Facts, Made, Milliseconds, Totals, Updated},
+    opening,
+    page::{Page, quoted},
+    place::Place,
+    story::{ALICE, BOB, Step, Story},
+};
+use crate::{
+    failure::{DAMAGED, Failure, Outcome},
+    host::Host,
+    output::{Printer, bold, bytes, count, green, yellow},
+};
+
+/// How many relinked packages are named.
+const NAMED: usize = 6;
+
+/// The tour while it is told.
+struct Tour<'a> {
+    story: &'a Story<'a>,
+    page: &'a Page<'a>,
+    cast: Cast,
+    facts: Facts,
+}
+
+/// Tells the whole tour.
+pub(super) fn tell(host: &Host, printer: &Printer, place: &Place, start: Instant) -> Outcome<Facts> {
+    let mut story = Story::new(host, printer, place);
+    let mut page = Page::new(host, printer);
+    page.title("One store, two views, an update that compiles nothing, and the way back");
+    page.say(&format!(
+        "Everything below happens now, in a store that is the tour's own. The commands shown do the same for you \
+         after `export ALEPH_STORE={}`.",
+        quoted(&place.store.display().to_string()),
+    ));
+    page.chapter("What is on offer");
+    let cast = opening::choose(&mut story, &page, host, printer)?;
+    cast.versions.iter().for_each(|versions| page.tell_apart(&versions.older, &versions.newer));
+    let facts = Facts::new(&place.store, &cast);
+    let mut tour = Tour { story: &story, page: &page, cast, facts };
+    tour.offer();
+    tour.alice()?;
+    tour.bob(&host.login)?;
+    tour.first_runs()?;
+    tour.update()?;
+    tour.second_runs()?;
+    tour.back()?;
+    tour.verify()?;
+    tour.totals()?;
+    tour.facts.took = Milliseconds(start.elapsed());
+    tour.end();
+    Ok(tour.facts)
+}
+
+impl Tour<'_> {
+    fn offer(&self) {
+        let width = self.cast.versions.iter().map(|versions| versions.name.len()).max().unwrap_or_default();
+        let older = self.cast.versions.iter().map(|versions| versions.older.len()).max().unwrap_or_default();
+        for versions in &self.cast.versions {
+            let (pad, gap) = (width - versions.name.len(), older - versions.older.len());
+            let (older, newer) = (yellow(&versions.older), green(&versions.newer));
+            self.page.row(&format!("{}{}   {older}{}   {newer}", versions.name, " ".repeat(pad), " ".repeat(gap)));
+        }
+        self.page.say("Both views begin with the older ones, as a machine has them on the day before an update.");
+    }
+
+    fn alice(&mut self) -> Outcome<()> {
+        self.page.chapter("Alice makes a view");
+        self.command(ALICE, &["add"], &self.cast.alice.clone());
+        let step = self.story.add(ALICE, &self.cast.alice)?;
+        let made = self.story.made(ALICE, &step)?;
+        let (files, length) = self.story.files(&step.generation)?;
+        self.page.say(&format!(
+            "{}, with everything they need: {} of archives, {files} files with {}; {}.",
+            bold(&count(made.packages, "package")),
+            bytes(made.archive_bytes),
+            bytes(length),
+            self.cast.vouched,
+        ));
+        self.page.say(&format!("It took {}{}.", bold(&made.took.to_string()), phases(&step)));
+        self.warn(&made);
+        self.facts.views.push(made);
+        if self.cast.from == From::Apt {
+            self.cast.both.extend(super::offer::libc_that_speaks(&self.story.roots(&step.generation)?));
+        }
+        Ok(())
+    }
+
+    fn bob(&mut self, login: &str) -> Outcome<()> {
+        self.page.chapter("Bob makes one too, in the same store");
+        self.command(BOB, &["add"], &self.cast.bob.clone());
+        let step = self.story.add(BOB, &self.cast.bob)?;
+        let made = self.story.made(BOB, &step)?;
+        let (_, length) = self.story.files(&step.generation)?;
+        let there = made.packages - made.imported;
+        self.page.say(&format!(
+            "{}, of which {there} were in the store: {} of files cost {} more.",
+            bold(&count(made.packages, "package")),
+            bytes(length),
+            bold(&bytes(made.new_bytes)),
+        ));
+        self.page.say(&format!("It took {}{}.", bold(&made.took.to_string()), phases(&step)));
+        self.warn(&made);
+        self.page.aside(&format!(
+            "The views' records name two owners, {} and {}. On this disk {login} plays both parts.",
+            self.facts.views.first().map_or(ALICE, |alice| &alice.owner),
+            made.owner,
+        ));
+        self.facts.views.push(made);
+        Ok(())
+    }
+
+    fn warn(&self, made: &Made) {
+        for warning in &made.warnings {
+            self.page.say(&format!("{}: {warning}", yellow("warning")));
+        }
+    }
+
+    fn first_runs(&mut self) -> Outcome<()> {
+        self.page.chapter("Their programs run");
+        let both = self.cast.both.clone();
+        self.run_all("before", ALICE, &[both.as_slice(), &self.cast.of_alice.clone()].concat())?;
+        self.run_all("before", BOB, &[&both[..1], &self.cast.of_bob.clone()].concat())
+    }
+
+    fn update(&mut self) -> Outcome<()> {
+        self.page.chapter(&format!("Alice takes the update of {}", self.cast.replaced.join(" and ")));
+        self.command(ALICE, &["add"], &self.cast.update.clone());
+        let bob = self.story.view(BOB)?.current_number()?.unwrap_or_default();
+        let step = self.story.add(ALICE, &self.cast.update)?;
+        let (updated, relinked) = self.story.updated(&self.cast, &step, bob)?;
+        self.changed(&updated, &relinked);
+        self.page.say(&format!(
+            "It took {}{}: {} new, {} names made. {}",
+            bold(&updated.took.to_string()),
+            phases(&step),
+            bytes(updated.new_bytes),
+            updated.new_names,
+            self.witness(&updated, &step),
+        ));
+        let names = self.cast.replaced.join(" or ");
+        self.page.say(&format!(
+            "Where a package is named by all that it was built with, {} would have to be built again: so many are \
+             bound to {names}, directly or through others. Here {}.",
+            bold(&format!("{} of {} packages", updated.rebuilds_avoided, step.generation.packages.len())),
+            bold("no compiler ran"),
+        ));
+        self.facts.update = Some(updated);
+        Ok(())
+    }
+
+    /// The lines that say what an update did to each package.
+    fn changed(&self, updated: &Updated, relinked: &[String]) {
+        for versions in &updated.replaced {
+            let (older, newer) = (yellow(&versions.older), green(&versions.newer));
+            self.page.row(&format!("~ {}   {older} -> {newer}", versions.name));
+        }
+        let mut named = relinked.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        if relinked.len() > NAMED {
+            named.push_str(", …");
+        }
+        let width =
+            [updated.relinked, updated.renamed, updated.untouched].iter().max().map_or(1, |n| n.to_string().len());
+        let row = |number: usize, what: &str| {
+            if number > 0 {
+                self.page.row(&format!("= {number:>width$} {what}"));
+            }
+        };
+        row(updated.relinked, &format!("relinked to it: {named}"));
+        row(updated.renamed, "bound to it through others: a new id, for an id names the whole closure");
+        row(updated.untouched, "untouched");
+    }
+
+    fn witness(&self, updated: &Updated, step: &Step) -> String {
+        let path = self.cast.witness;
+        if !updated.same_file {
+            return format!("/{path} is a copy of what it was.");
+        }
+        let before = step.before.as_ref().map_or(0, |before| before.number);
+        format!("/{path} is one file, the same inode in generations {before} and {}.", updated.generation)
+    }
+
+    fn second_runs(&mut self) -> Outcome<()> {
+        self.page.chapter("Alice's programs run with the new, Bob's with the old");
+        let both = self.cast.both.clone();
+        self.run_all("updated", ALICE, &both)?;
+        self.run_all("updated", BOB, &both)?;
+        self.page.say(&match self.cast.from {
+            From::Apt => {
+                "The same openssl in both views: the program is the old file and says so, its library is what \
+                          its view binds."
+                    .to_owned()
+            }
+            From::Own => {
+                "The same greet in both views: it was built with 1.0, and runs with what its view binds.".to_owned()
+            }
+        });
+        Ok(())
+    }
+
+    fn back(&mut self) -> Outcome<()> {
+        self.page.chapter("And back");
+        self.command(ALICE, &["rollback"], &[]);
+        let back = self.story.roll_back()?;
+        self.page.say(&format!(
+            "From generation {} to {} in {}: one rename. Generation {} is still there.",
+            back.from,
+            back.to,
+            bold(&back.took.to_string()),
+            back.from
+        ));
+        self.facts.rollback = Some(back);
+        let first = self.cast.both[..1].to_vec();
+        self.run_all("rolled-back", ALICE, &first)
+    }
+
+    fn verify(&mut self) -> Outcome<()> {
+        self.page.chapter("Is the store whole?");
+        self.page.command(&words(&["aleph", "store", "verify"]));
+        let verified = self.story.verify()?;
+        if verified.damage > 0 {
+            let what = format!("the tour's store is damaged in {}", count(verified.damage, "place"));
+            let store = quoted(&self.facts.store.display().to_string());
+            return Err(Failure::new(what)
+                .with_code(DAMAGED)
+                .hint(format!("`aleph --store {store} store verify` lists them; the disk or the memory may be bad")));
+        }
+        self.page.say(&format!(
+            "{}: every byte of {}, {} and their trees was read and hashed, {} in {}.",
+            bold(&green("Whole")),
+            count(verified.components, "component"),
+            count(verified.packages, "package"),
+            bytes(verified.bytes),
+            verified.took,
+        ));
+        self.facts.verify = Some(verified);
+        Ok(())
+    }
+
+    fn totals(&mut self) -> Outcome<()> {
+        let mut totals = Totals { packages_in_views: 0, bytes_in_views: 0, stored_bytes: self.story.stored_bytes()? };
+        for who in [ALICE, BOB] {
+            if let Some(generation) = self.story.view(who)?.current()? {
+                totals.packages_in_views += generation.packages.len();
+                totals.bytes_in_views += self.story.files(&generation)?.1;
+            }
+        }
+        self.facts.store_totals = Some(totals);
+        Ok(())
+    }
+
+    fn end(&self) {
+        self.page.epilogue("In numbers");
+        numbers(&self.facts).iter().for_each(|line| self.page.row(line));
+        self.page.epilogue("Look around");
+        let store = format!("ALEPH_STORE={}", quoted(&self.facts.store.display().to_string()));
+        self.page.command(&[quoted("export"), store]);
+        self.page.command(&words(&["aleph", "--view", ALICE, "history"]));
+        self.page.command(&words(&["aleph", "--view", ALICE, "view", "diff", "1", "2"]));
+        if self.cast.from == From::Apt {
+            self.page.command(&words(&["aleph", "--view", BOB, "shell"]));
+        }
+        self.page.aside("The next tour begins by emptying this store. Yours is elsewhere: `unset ALEPH_STORE`, then `aleph add PACKAGE`.");
+    }
+
+    /// Shows a command on somebody's view.
+    fn command(&self, who: &str, verb: &[&str], arguments: &[String]) {
+        let mut line = words(&["aleph", "--view", who]);
+        line.extend(words(verb));
+        line.extend(arguments.iter().map(|argument| quoted(argument)));
+        self.page.command(&line);
+    }
+
+    fn run_all(&mut self, when: &'static str, who: &str, programs: &[Program]) -> Outcome<()> {
+        for program in programs {
+            let mut arguments = program.argv.clone();
+            arguments.insert(0, "--".to_owned());
+            let mut line = words(&["aleph", "--view", who, "run"]);
+            line.extend(arguments.iter().map(|argument| quoted(argument)));
+            if program.first_line {
+                line.extend(words(&["|", "head", "-1"]).into_iter().map(|word| word.trim_matches('\'').to_owned()));
+            }
+            self.page.command(&line);
+            let ran = self.story.run(when, who, program)?;
+            self.page.output(&ran.output);
+            self.facts.programs.push(ran);
+        }
+        Ok(())
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| quoted(word)).collect()
+}
+
+/// ` (import 12 s, scripts 8.4 s)`: the phases that took a while.
+fn phases(step: &Step) -> String {
+    let parts: Vec<String> = step
+        .phases()
+        .iter()
+        .filter(|(_, took)| took.0.as_millis() >= 5)
+        .map(|(what, took)| format!("{what} {took}"))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// What the tour did, a line each.
+pub(super) fn numbers(facts: &Facts) -> Vec<String> {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    if let Some(totals) = &facts.store_totals {
+        let (packages, length, stored) = (totals.packages_in_views, totals.bytes_in_views, totals.stored_bytes);
+        rows.push(("two views", format!("{packages} packages, {} of files", bytes(length))));
+        rows.push(("one store", format!("{} on disk, with both generations of Alice's view", bytes(stored))));
+    }
+    if let Some(bob) = facts.views.get(1) {
+        rows.push(("Bob's view", format!("cost {}, made in {}", bytes(bob.new_bytes), bob.took)));
+    }
+    if let Some(updated) = &facts.update {
+        let (replaced, relinked) = (updated.replaced.len(), updated.relinked + updated.renamed);
+        rows.push((
+            "the update",
+            format!(
+                "{} for {}; {relinked} relinked, 0 compiled",
+                updated.took,
+                count(replaced, "library").replace("librarys", "libraries")
+            ),
+        ));
+    }
+    if let Some(back) = &facts.rollback {
+        rows.push(("the way back", back.took.to_string()));
+    }
+    if let Some(verified) = &facts.verify {
+        rows.push(("verified", format!("{} in {}", bytes(verified.bytes), verified.took)));
+    }
+    rows.push(("the tour", facts.took.to_string()));
+    rows.into_iter().map(|(what, value)| format!("{:<14}{value}", what)).collect()
+}

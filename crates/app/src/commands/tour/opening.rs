@@ -1,0 +1,73 @@
+//! How the tour finds its cast: from the host's apt sources if they will do, else from its own.
+
+use super::{
+    cast::Cast,
+    homemade,
+    offer::{self, Lacking},
+    page::Page,
+    story::{ALICE, Story},
+};
+use crate::{failure::Outcome, host::Host, ops::sources, output::Printer};
+
+/// Chooses, and says what was chosen from.
+pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, host: &Host, printer: &Printer) -> Outcome<Cast> {
+    match of_sources(story, page, printer)? {
+        Ok(cast) => Ok(cast),
+        Err(why) => {
+            page.say(&format!(
+                "{why} So the tour takes a few packages of its own: a library in two versions and two programs, \
+                 compiled now by this machine's `cc`, and this machine's C library."
+            ));
+            own(story, page, host)
+        }
+    }
+}
+
+/// The cast from apt's sources, or why there is none.
+fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<Result<Cast, String>> {
+    let host = story.host_of(ALICE);
+    match sources::is_empty(&host, printer) {
+        Ok(true) => return Ok(Err("There are no apt sources on this host.".to_owned())),
+        Ok(false) => {}
+        Err(failure) => return Ok(Err(format!("The apt sources cannot be read: {}.", failure.chain().join(": ")))),
+    }
+    let index = match sources::index(&host, printer) {
+        Ok(index) => index,
+        Err(failure) => return Ok(Err(format!("The apt sources cannot be used: {}.", failure.chain().join(": ")))),
+    };
+    let native = sources::architectures()?.native;
+    for pinned in (0..=offer::MOVING).rev() {
+        match offer::cast(&index, &native, pinned) {
+            // These older versions may not fit the rest of what is on offer; then fewer of them do.
+            Ok(cast) if pinned > 0 && !story.fits(ALICE, &cast.alice)? => {}
+            Ok(cast) => {
+                let packages = index.names().count();
+                page.say(&format!("This host's apt sources offer {packages} packages, some in several versions:"));
+                return Ok(Ok(cast));
+            }
+            Err(Lacking::Everything) => return Ok(Err("The apt sources of this host offer nothing.".to_owned())),
+            Err(Lacking::Package(name)) => {
+                return Ok(Err(format!("The apt sources of this host do not offer {name}.")));
+            }
+            Err(Lacking::Choice) => {
+                let what = "openssl, libc6 and expat";
+                return Ok(Err(format!("The apt sources of this host offer only one version of {what}.")));
+            }
+        }
+    }
+    Ok(Err("The older versions on offer do not fit together.".to_owned()))
+}
+
+fn own(story: &mut Story<'_>, page: &Page<'_>, host: &Host) -> Outcome<Cast> {
+    let workshop = &story.place.workshop;
+    let at = |source| aleph_store::FsError { action: "create", path: workshop.clone(), source };
+    std::fs::create_dir_all(workshop).map_err(at)?;
+    let none = workshop.join("no-sources.list");
+    std::fs::write(&none, "").map_err(at)?;
+    let native = sources::architectures()?.native;
+    let cast = homemade::cast(workshop, &native)?;
+    page.command(&["cd".to_owned(), super::page::quoted(&workshop.display().to_string())]);
+    let _ = host;
+    story.sources = Some(none);
+    Ok(cast)
+}
