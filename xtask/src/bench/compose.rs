@@ -6,7 +6,7 @@ use super::{
     Bench,
     inputs::{SEEDS, discard},
     machine,
-    measure::{Contender, Sample, Series, in_turn, process},
+    measure::{Contender, Sample, Series, in_turn, process, settle},
     report::{Section, Target},
 };
 use crate::tool::{Outcome, output};
@@ -57,6 +57,7 @@ pub(super) fn run(bench: &Bench) -> Outcome<Section> {
 fn aleph(bench: &Bench, round: usize, change: &str, besides: &mut Besides) -> Outcome<Sample> {
     let store = bench.fresh();
     process(&bench.work, bench.aleph(&store).arg("--quiet").arg("import").args(&bench.closure()?.archives))?;
+    settle();
     let first = process(&bench.work, bench.aleph(&store).args(["--format", "json", "add"]).args(SEEDS))?;
     let next = process(&bench.work, bench.aleph(&store).args(["--format", "json", "add", change]))?;
     if round > 0 {

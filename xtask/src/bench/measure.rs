@@ -119,7 +119,7 @@ pub(super) fn in_turn(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Outc
 }
 
 /// Writes out what earlier runs left in memory, so that nobody pays for another's bytes.
-fn settle() {
+pub(super) fn settle() {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::sync() };
 }
