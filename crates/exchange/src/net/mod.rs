@@ -13,7 +13,7 @@ mod queue;
 mod retry;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transfer;
 mod uri;
 

@@ -217,7 +217,7 @@ fn something_else_gets_no_name() {
     let server = Server::start(|_, _| Reply::ok("evil"));
     let trial = Trial::run(&server, b"good", None);
     trial.check_failed(|error| matches!(error, FetchError::WrongDigest { .. }));
-    assert_eq!(trial.names(), [PathBuf::new(); 0]);
+    assert_eq!(trial.names(), Vec::<PathBuf>::new());
     let seen = server.seen();
     assert_eq!((seen.len(), seen[1].header("cache-control")), (2, Some("no-cache")));
     assert_eq!(trial.result.unwrap_err().advice(), Advice::UpdateSources);
