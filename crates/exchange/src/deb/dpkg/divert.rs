@@ -22,6 +22,8 @@ pub struct Diversion {
     pub from: TreePath,
     /// Where to.
     pub to: TreePath,
+    /// Both paths as the script spells them, which is how dpkg keeps them.
+    pub spelled: (String, String),
 }
 
 /// What becomes of two packages' different things at one path.
@@ -87,6 +89,22 @@ pub fn diversions(packages: &[Package<'_>]) -> Vec<Diversion> {
     found.sort();
     found.dedup();
     found
+}
+
+/// The diversions that keep two packages' different things apart, as `/var/lib/dpkg/diversions` has them: three lines
+/// each. They are in force before any script runs, since the files are where they lead.
+pub(super) fn in_force(packages: &[Package<'_>]) -> String {
+    let mut text = String::new();
+    for Diversion { package, from, spelled, .. } in diversions(packages) {
+        let (own, others): (Vec<_>, Vec<_>) = packages
+            .iter()
+            .filter_map(|owner| Some((owner, owner.node_in_view(from.as_str())?)))
+            .partition(|(owner, _)| owner.manifest.name == package);
+        if own.iter().any(|(_, own)| others.iter().any(|(_, other)| own != other)) {
+            text.push_str(&format!("{}\n{}\n{package}\n", spelled.0, spelled.1));
+        }
+    }
+    text
 }
 
 fn mentions(text: &[u8]) -> bool {
@@ -215,7 +233,7 @@ fn parse_call(package: &str, words: &[String]) -> Option<Diversion> {
     let from = from?;
     let to = to.unwrap_or_else(|| format!("{from}.distrib"));
     let path = |text: &str| TreePath::new(text.strip_prefix('/')?).ok().map(|path| usr_merged(&path));
-    Some(Diversion { package: owner, from: path(&from)?, to: path(&to)? })
+    Some(Diversion { package: owner, from: path(&from)?, to: path(&to)?, spelled: (from, to) })
 }
 
 #[cfg(test)]

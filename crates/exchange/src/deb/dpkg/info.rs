@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use aleph_component::{Node, TreePath};
 
-use super::{Content, Package, Placement};
+use super::{Content, Package, Placement, divert::in_force};
 
 /// Files of dpkg's database that say what its packages consist of.
 pub(super) fn info_placements(packages: &[Package<'_>]) -> Vec<Placement> {
     let mut placements = vec![
         Placement::bytes("var/lib/dpkg/info/format", "1\n", false),
         Placement::bytes("var/lib/dpkg/available", "", false),
-        Placement::bytes("var/lib/dpkg/diversions", "", false),
+        Placement::bytes("var/lib/dpkg/diversions", in_force(packages), false),
         Placement::bytes("var/lib/dpkg/statoverride", "", false),
     ];
     if let Some(architectures) = architectures(packages) {

@@ -122,6 +122,17 @@ impl<'a> Package<'a> {
         self.manifest.tree.get(index)
     }
 
+    /// What it brings to a path of the merged tree.
+    pub(super) fn node_in_view(&self, path: &str) -> Option<&Node> {
+        let find = |path: &str| {
+            let found = self.manifest.tree.binary_search_by(|entry| entry.path.as_str().cmp(path));
+            found.ok().map(|index| &self.manifest.tree[index])
+        };
+        let unmerged =
+            path.strip_prefix("usr/").and_then(find).filter(|entry| usr_merged(&entry.path).as_str() == path);
+        find(path).or(unmerged).map(|entry| &entry.node)
+    }
+
     /// A file of its tree, placed beside itself under a longer name.
     pub(super) fn place_beside(&self, path: &str, suffix: &str) -> Option<Placement> {
         let entry = self.node(path)?;

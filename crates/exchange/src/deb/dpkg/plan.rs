@@ -113,7 +113,10 @@ pub(super) fn bring(
         }
     }
     configure(&mut waiting, &mut steps);
-    steps.push(script::dpkg("configure what is left, and process triggers", ["--configure".into(), "-a".into()]));
+    // Triggers are heard by a `postinst`; a view without any may well be one without dpkg.
+    if packages.iter().any(has_to_run) {
+        steps.push(script::dpkg("configure what is left, and process triggers", ["--configure".into(), "-a".into()]));
+    }
     steps
 }
 

@@ -281,6 +281,22 @@ fn circles_and_long_chains_have_an_order() {
 }
 
 #[test]
+fn a_diversion_that_keeps_two_apart_is_in_force_from_the_start() {
+    let mut pool = Pool::default();
+    let divert = "dpkg-divert --add --rename --divert /bin/x.b /bin/x\n";
+    let manifests = [
+        pool.manifest("a", "1", "", &[("preinst", divert), ("bin/x", "1")]),
+        pool.manifest("b", "1", "", &[("usr/bin/x", "2")]),
+    ];
+    let packages = pool.packages(&manifests);
+    assert_eq!(text(&fresh(&packages).placements, "diversions"), "/bin/x\n/bin/x.b\na\n");
+    assert_eq!(text(&fresh(&packages[..1]).placements, "diversions"), "");
+    let (status, nothing) = (configured(&packages), BTreeSet::new());
+    let previous = Previous { status: &status, changed_conffiles: &nothing };
+    assert!(matches!(update(&packages, &packages[..1], previous), UpdatePlan::NeedsFresh { .. }));
+}
+
+#[test]
 fn two_owners_of_a_path_are_reconciled_by_diversion_or_replaces() {
     let mut pool = Pool::default();
     let divert = "dpkg-divert --package a --add --rename --divert /usr/bin/x.b /bin/x\n";

@@ -6,6 +6,7 @@ use aleph_component::{Manifest, TreePath};
 
 use super::{
     ConfigurePlan, Cover, Package, Placement, Step, configure_order,
+    divert::in_force,
     info::info_placements,
     plan::{bring, dpkg_version, has_to_run, info_path, preinst_step},
     script,
@@ -69,6 +70,9 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
     let dpkg = |packages: &[Package<'_>]| packages.iter().any(|package| package.manifest.name == "dpkg");
     if dpkg(before) != dpkg(after) {
         return UpdatePlan::NeedsFresh { reason: "dpkg itself comes or goes".to_owned() };
+    }
+    if in_force(before) != in_force(after) {
+        return UpdatePlan::NeedsFresh { reason: "a diversion comes into force, or ends".to_owned() };
     }
     let changes = changes(before, after);
     let leaving = leaving(before, &changes);
