@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use aleph_exchange::net::{Advice, FetchError};
-use aleph_sandbox::EnterError;
+use aleph_sandbox::{EnterError, workshop::WorkshopError};
 use aleph_store::StoreError;
 use aleph_view::ViewError;
 
@@ -23,9 +23,11 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     if let Some(ViewError::NoGeneration { .. }) = error.downcast_ref() {
         return vec!["`aleph history` lists the generations".to_owned()];
     }
-    if let Some(EnterError::CommandNotFound { command }) = error.downcast_ref() {
-        let command = command.display();
-        return vec![format!("`aleph search {command}` finds packages; `aleph add PACKAGE` puts one into the view")];
+    if let Some(error) = error.downcast_ref::<EnterError>() {
+        return enter_hints(error);
+    }
+    if let Some(WorkshopError::Namespaces { reason, .. }) = error.downcast_ref() {
+        return vec![reason.hint().to_owned()];
     }
     Vec::new()
 }
@@ -60,10 +62,22 @@ fn advice(advice: Advice) -> &'static str {
 pub(crate) fn code_of(error: &(dyn Error + 'static)) -> u8 {
     match (error.downcast_ref::<StoreError>(), error.downcast_ref::<EnterError>()) {
         (Some(StoreError::Manifest { .. }), _) => DAMAGED,
+        (Some(error), _) if error.is_damaged_database() => DAMAGED,
         (_, Some(EnterError::CommandNotFound { .. })) => 127,
         (_, Some(EnterError::NotExecutable { .. })) => 126,
         _ if error.is::<aleph_exchange::apt::solve::Unsolvable>() => UNSATISFIABLE,
         _ => 1,
+    }
+}
+
+fn enter_hints(error: &EnterError) -> Vec<String> {
+    match error {
+        EnterError::CommandNotFound { command } => {
+            let command = command.display();
+            vec![format!("`aleph search {command}` finds packages; `aleph add PACKAGE` puts one into the view")]
+        }
+        EnterError::Namespaces { reason, .. } | EnterError::Overlay { reason, .. } => vec![reason.hint().to_owned()],
+        _ => Vec::new(),
     }
 }
 

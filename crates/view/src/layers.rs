@@ -1,7 +1,5 @@
 //! Which composed trees a generation runs on: a whole one, or an old whole one with what changed laid over it.
 
-use std::collections::BTreeMap;
-
 use aleph_component::{Entry, Node, TreeId};
 use aleph_store::{Store, StoreError, WriteLock};
 
@@ -31,38 +29,52 @@ pub enum LayersPlan {
 
 /// Decides how to get from the tree `base` to the tree `wanted`, both sorted by path.
 pub fn plan_layers(base: &[Entry], wanted: &[Entry]) -> LayersPlan {
-    let old: BTreeMap<&str, &Entry> = base.iter().map(|entry| (entry.path.as_str(), entry)).collect();
-    let new: BTreeMap<&str, &Entry> = wanted.iter().map(|entry| (entry.path.as_str(), entry)).collect();
-    let mut delta: Vec<Entry> =
-        wanted.iter().filter(|entry| old.get(entry.path.as_str()) != Some(entry)).cloned().collect();
+    let mut delta = Vec::new();
     let mut gone = "";
-    for entry in base {
+    let mut rest = base;
+    for entry in wanted {
         let path = entry.path.as_str();
-        let inside_gone = !gone.is_empty() && path.strip_prefix(gone).is_some_and(|rest| rest.starts_with('/'));
-        // What lies below a name that went, or that is no directory any more, went with it.
-        if inside_gone {
-            continue;
+        while let Some((old, others)) = rest.split_first().filter(|(old, _)| old.path.as_str() < path) {
+            remove(old, &mut gone, &mut delta);
+            rest = others;
         }
-        match new.get(path) {
-            None => {
-                delta.push(Entry { node: Node::Absent, ..entry.clone() });
-                gone = path;
+        match rest.split_first().filter(|(old, _)| old.path == entry.path) {
+            Some((old, others)) => {
+                if old != entry {
+                    delta.push(entry.clone());
+                }
+                if !matches!(entry.node, Node::Directory { .. }) {
+                    gone = old.path.as_str();
+                }
+                rest = others;
             }
-            Some(now) if !matches!(now.node, Node::Directory { .. }) => gone = path,
-            Some(_) => {}
+            None => delta.push(entry.clone()),
         }
     }
+    rest.iter().for_each(|old| remove(old, &mut gone, &mut delta));
     if delta.len() * DELTA_SHARE > wanted.len() {
         return LayersPlan::Whole;
     }
     // A directory of the layer needs the mode that it has in the tree.
     let mut delta = with_parents(delta);
     for entry in &mut delta {
-        if let (Node::Directory { .. }, Some(real)) = (&entry.node, new.get(entry.path.as_str())) {
-            *entry = (*real).clone();
+        if let Node::Directory { .. } = entry.node {
+            if let Ok(index) = wanted.binary_search_by(|real| real.path.cmp(&entry.path)) {
+                *entry = wanted[index].clone();
+            }
         }
     }
     LayersPlan::Delta(delta)
+}
+
+/// Notes that a name went. What lies below a name that went, or that is no directory any more, went with it.
+fn remove<'a>(old: &'a Entry, gone: &mut &'a str, delta: &mut Vec<Entry>) {
+    let path = old.path.as_str();
+    let inside = !gone.is_empty() && path.strip_prefix(*gone).is_some_and(|rest| rest.starts_with('/'));
+    if !inside {
+        delta.push(Entry { node: Node::Absent, ..old.clone() });
+        *gone = path;
+    }
 }
 
 impl Layers {
