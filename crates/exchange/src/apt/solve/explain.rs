@@ -14,7 +14,7 @@ use super::{
     Unsolvable,
     error::{Offer, Reason, Step},
     provider::{Provider, State, Thing},
-    universe::{ChoiceNumber, Demand, Group, PackageNumber},
+    universe::{ChoiceNumber, Demand, Exclusion, Group, PackageNumber},
 };
 use crate::apt::relation::parse_relations;
 
@@ -278,21 +278,14 @@ impl<'s, 'a> Explainer<'s, 'a> {
             return String::new();
         };
         let relations = self.state.universe.relations(left);
-        let excludes = relations.excludes.iter().filter(|exclusion| exclusion.choices.contains(&right));
-        let mut texts = excludes.map(|exclusion| {
-            let exact = self.state.constrain(&exclusion.choices).contains(&set);
-            let text = match exclusion.field {
-                "Conflicts" => format!("conflicts with {}", one_line(exclusion.text)),
-                "Breaks" => format!("breaks {}", one_line(exclusion.text)),
-                _ => format!("cannot share a view with every {} of another architecture", exclusion.text),
-            };
-            (!exact, text)
-        });
-        let first = texts.next();
-        texts
-            .fold(first, |best, next| best.map(|best| if next.0 < best.0 { next } else { best }))
-            .map(|(_, text)| text)
-            .unwrap_or_default()
+        let mut excludes = relations.excludes.iter().filter(|exclusion| exclusion.choices.contains(&right));
+        let exact = |exclusion: &&Exclusion<'_>| self.state.constrain(&exclusion.choices).contains(&set);
+        let Some(exclusion) = excludes.clone().find(exact).or_else(|| excludes.next()) else { return String::new() };
+        match exclusion.field {
+            "Conflicts" => format!("conflicts with {}", one_line(exclusion.text)),
+            "Breaks" => format!("breaks {}", one_line(exclusion.text)),
+            _ => format!("cannot share a view with every {} of another architecture", exclusion.text),
+        }
     }
 
     /// Ways to a package that end in versions which exclude each other.

@@ -101,7 +101,7 @@ impl<'a> Marker<'_, 'a> {
     fn install(&mut self, package: PackageNumber, by_user: bool, depth: u32) -> bool {
         let state = *self.state(package);
         let Some(choice) = state.candidate else { return false };
-        if state.chosen.is_some() && !(state.protected && !state.followed) {
+        if state.chosen.is_some() && (state.followed || !state.protected) {
             return true;
         }
         let relations = self.universe.relations(choice);

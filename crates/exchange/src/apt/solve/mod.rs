@@ -13,7 +13,7 @@ mod solution;
 mod universe;
 
 pub use error::{Offer, Reason, Step, Unsolvable};
-pub use request::{Kept, Request, Upgrade, VersionChoice, Want};
+pub use request::{Kept, Request, Upgrade, VersionChoice, Want, WantError};
 pub use solution::{Chosen, Solution};
 
 use crate::apt::index::PreparedIndex;

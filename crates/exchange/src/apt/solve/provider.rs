@@ -38,7 +38,7 @@ pub(super) enum Thing {
 
 impl Thing {
     pub(super) fn of(raw: u32) -> Self {
-        if raw % 2 == 0 { Self::Own(raw / 2) } else { Self::Gate(raw / 2) }
+        if raw.is_multiple_of(2) { Self::Own(raw / 2) } else { Self::Gate(raw / 2) }
     }
 
     fn raw(self) -> u32 {

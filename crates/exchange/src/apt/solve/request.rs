@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::apt::{index::Candidate, relation::Operator};
+use crate::apt::{
+    index::Candidate,
+    relation::{Name, Operator, Version, VersionError},
+};
 
 /// Which version of a package is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,61 @@ impl Want {
     /// The best version of `name`.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// The text does not name a package as [`Want`]s are written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WantError {
+    /// The name is malformed.
+    #[error("`{text}` does not start with a package name; packages are written name:architecture=version/suite")]
+    Name {
+        /// What was written.
+        text: String,
+    },
+    /// The version is malformed.
+    #[error("in `{text}`")]
+    Version {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        source: VersionError,
+    },
+    /// The architecture or the suite is empty.
+    #[error("`{text}` leaves out what follows `{sign}`")]
+    Empty {
+        /// What was written.
+        text: String,
+        /// `:` or `/`.
+        sign: char,
+    },
+}
+
+/// Reads `name:architecture=version/suite`, all but the name optional.
+impl std::str::FromStr for Want {
+    type Err = WantError;
+
+    fn from_str(text: &str) -> Result<Self, WantError> {
+        let whole = || text.chars().take(80).collect::<String>();
+        let (rest, suite) = text.split_once('/').map_or((text, None), |(rest, suite)| (rest, Some(suite)));
+        let (rest, version) = rest.split_once('=').map_or((rest, None), |(rest, version)| (rest, Some(version)));
+        let (name, architecture) = rest.split_once(':').map_or((rest, None), |(name, rest)| (name, Some(rest)));
+        Name::new(name).map_err(|_| WantError::Name { text: whole() })?;
+        for (sign, part) in [(':', architecture), ('/', suite)] {
+            if part == Some("") {
+                return Err(WantError::Empty { text: whole(), sign });
+            }
+        }
+        let version = match version {
+            None => VersionChoice::Any,
+            Some(version) => {
+                Version::new(version).map_err(|source| WantError::Version { text: whole(), source })?;
+                VersionChoice::Exact(version.to_owned())
+            }
+        };
+        let owned = |part: Option<&str>| part.map(str::to_owned);
+        Ok(Self { name: name.to_owned(), architecture: owned(architecture), version, suite: owned(suite) })
     }
 }
 

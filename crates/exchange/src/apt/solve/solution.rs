@@ -45,6 +45,28 @@ impl fmt::Debug for Chosen<'_> {
     }
 }
 
+/// A set of choices.
+struct Marked(Vec<bool>);
+
+impl Marked {
+    fn of(choices: &[ChoiceNumber]) -> Self {
+        let mut marks = vec![false; choices.iter().max().map_or(0, |&last| last as usize + 1)];
+        for &choice in choices {
+            marks[choice as usize] = true;
+        }
+        Self(marks)
+    }
+
+    fn has(&self, choice: ChoiceNumber) -> bool {
+        self.0.get(choice as usize) == Some(&true)
+    }
+
+    /// Says whether it was there.
+    fn remove(&mut self, choice: ChoiceNumber) -> bool {
+        self.0.get_mut(choice as usize).is_some_and(std::mem::take)
+    }
+}
+
 /// What of `chosen` the demands need, in the order in which apt would come to it.
 pub(super) fn reach(
     universe: &mut Universe<'_>,
@@ -52,14 +74,13 @@ pub(super) fn reach(
     chosen: &[ChoiceNumber],
     recommends: bool,
 ) -> Vec<ChoiceNumber> {
-    let chosen: HashSet<ChoiceNumber> = chosen.iter().copied().collect();
+    let mut open = Marked::of(chosen);
     let mut order = Vec::new();
-    let mut seen = HashSet::new();
     let roots = demands.iter().flat_map(|demand| &demand.choices).copied();
-    let mut stack: Vec<ChoiceNumber> = roots.filter(|choice| chosen.contains(choice)).collect();
+    let mut stack: Vec<ChoiceNumber> = roots.filter(|&choice| open.has(choice)).collect();
     stack.reverse();
     while let Some(choice) = stack.pop() {
-        if !seen.insert(choice) {
+        if !open.remove(choice) {
             continue;
         }
         order.push(choice);
@@ -67,7 +88,7 @@ pub(super) fn reach(
         let soft = relations.recommends.iter().filter(|_| recommends);
         let solutions = relations.hard.iter().chain(soft).flat_map(|group| &group.solutions);
         let start = stack.len();
-        stack.extend(solutions.filter(|choice| chosen.contains(choice) && !seen.contains(choice)));
+        stack.extend(solutions.filter(|&&choice| open.has(choice)));
         stack[start..].reverse();
     }
     order
@@ -76,9 +97,10 @@ pub(super) fn reach(
 /// Whether what the demands need of `chosen`, which has at most one choice per package, is complete and without
 /// conflict.
 pub(super) fn fits(universe: &mut Universe<'_>, demands: &[Demand], chosen: &[ChoiceNumber]) -> bool {
-    let needed: HashSet<ChoiceNumber> =
-        reach(universe, demands, chosen, universe.request.recommends).into_iter().collect();
-    let has = |choices: &[ChoiceNumber]| choices.iter().any(|choice| needed.contains(choice));
+    let recommends = universe.request.recommends;
+    let needed = reach(universe, demands, chosen, recommends);
+    let marks = Marked::of(&needed);
+    let has = |choices: &[ChoiceNumber]| choices.iter().any(|&choice| marks.has(choice));
     demands.iter().all(|demand| has(&demand.choices))
         && needed.iter().all(|&choice| {
             let relations = universe.relations(choice);

@@ -1,5 +1,7 @@
 //! Small worlds, one rule each.
 
+mod random;
+
 use std::fs;
 
 use super::*;
@@ -58,20 +60,8 @@ fn stanza(line: &str) -> String {
     format!("Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n{filename}{fields}\n")
 }
 
-/// A want as people write it: `name:architecture=version/suite`.
-fn want(text: &str) -> Want {
-    let (text, suite) = text.split_once('/').map_or((text, None), |(text, suite)| (text, Some(suite.to_owned())));
-    let (text, version) = match text.split_once('=') {
-        Some((text, version)) => (text, VersionChoice::Exact(version.to_owned())),
-        None => (text, VersionChoice::Any),
-    };
-    let (name, architecture) =
-        text.split_once(':').map_or((text, None), |(name, architecture)| (name, Some(architecture.to_owned())));
-    Want { name: name.to_owned(), architecture, version, suite }
-}
-
 fn request<'r>(wants: &str) -> Request<'r> {
-    Request { wanted: wants.split(' ').map(want).collect(), ..Request::new("amd64") }
+    Request { wanted: wants.split(' ').map(|want| want.parse().unwrap()).collect(), ..Request::new("amd64") }
 }
 
 /// The solution as `name=version` or `name:architecture=version`, or the error's text.
@@ -106,6 +96,16 @@ fn versions_are_the_best_that_the_request_allows() {
     check(text, "a b=1", "a=1 b=1");
     check("a 1:1~rc1\n a 9", "a", "a=1:1~rc1");
     check("a 1:1\n a 1:1~rc1", "a", "a=1:1");
+}
+
+#[test]
+fn wants_are_read_as_people_write_them() {
+    for text in ["a", "libstdc++6:i386", "openssl=1:3.0~1-2", "a/bookworm-backports", "a:i386=1/next"] {
+        assert_eq!(text.parse::<Want>().unwrap().to_string(), text);
+    }
+    for text in ["", "=1", "/x", "a=", "a=1_2", "a:", "a/", "../a", "a b"] {
+        assert!(text.parse::<Want>().is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn what_a_view_holds_stays_unless_it_must_move() {
         name: name.to_owned(),
         version: version.to_owned(),
         architecture: "amd64".to_owned(),
-        stanza: stanza.map(|line| self::stanza(line)),
+        stanza: stanza.map(self::stanza),
     };
     let keep = vec![kept("a", "1", None), kept("l", "1", Some("l 1 Provides: old")), kept("y", "1", None)];
     let view = |wants| Request { keep: keep.clone(), ..request(wants) };
