@@ -3,14 +3,16 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aleph_store::{Holder, Store, WriteLock};
+use aleph_sandbox::workshop;
+use aleph_store::{Holder, Remover, Store, WriteLock};
 use aleph_view::{Kind, Project, View, ViewName, ViewRecord, Views};
 
 use crate::{
-    cli::Global,
+    cli::{Global, WORKER},
     failure::{Failure, Outcome},
     output::Printer,
 };
@@ -70,12 +72,17 @@ impl Host {
 
     /// The store, made if it is not there.
     pub(crate) fn store(&self) -> Outcome<Store> {
-        Ok(Store::open(&self.store_root)?)
+        Ok(Store::open_with(&self.store_root, Some(remover()))?)
+    }
+
+    /// The store for mending: one whose database cannot be used will do.
+    pub(crate) fn store_to_repair(&self) -> Outcome<Store> {
+        Ok(Store::open_for_repair(&self.store_root, Some(remover()))?)
     }
 
     /// The store for looking only: one that another user owns will do.
     pub(crate) fn store_to_read(&self) -> Outcome<Store> {
-        match Store::open(&self.store_root) {
+        match Store::open_with(&self.store_root, Some(remover())) {
             Ok(store) => Ok(store),
             Err(_) if self.store_root.join("format.json").exists() => Ok(Store::open_existing(&self.store_root)?),
             Err(error) => Err(error.into()),
@@ -139,6 +146,15 @@ impl Host {
     pub(crate) fn path_has(directory: &Path) -> bool {
         std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|entry| entry == directory))
     }
+}
+
+/// Removes what scripts left that were killed: among it files of their view's other users.
+fn remover() -> Remover {
+    Box::new(|path| {
+        let mut worker = Command::new(std::env::current_exe()?);
+        worker.arg(WORKER);
+        workshop::remove_tree(path, aleph_sandbox::ids::choose(), worker).map_err(std::io::Error::other)
+    })
 }
 
 /// What is said when a view is asked for that nobody made.

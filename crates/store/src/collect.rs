@@ -93,12 +93,14 @@ impl Store {
             .chain(dead_components.iter().map(|row| self.layout().entry(&StoreName::new(row.id, &row.name))))
             .chain(dead_trees);
         let doomed: Vec<PathBuf> = doomed.collect();
-        self.db.write(|db| {
-            dead_packages.iter().try_for_each(|package| db::delete_package(db, package.id.as_bytes()))?;
-            dead_components.iter().try_for_each(|row| db::delete_component(db, row.id.as_bytes()))
-        })?;
+        // First what takes room: on a full disk the database cannot be written before.
         self.discard(lock, &doomed)?;
         report.bytes = self.drop_unused_contents(lock)?;
+        let forgotten = self.db.write(|db| {
+            dead_packages.iter().try_for_each(|package| db::delete_package(db, package.id.as_bytes()))?;
+            dead_components.iter().try_for_each(|row| db::delete_component(db, row.id.as_bytes()))
+        });
+        forgotten.inspect_err(|_| lock.abandon())?;
         Ok(report)
     }
 

@@ -110,7 +110,7 @@ impl Store {
 }
 
 /// Writes a package's directory: a link to its component and one for each slot.
-fn write_package(
+pub(crate) fn write_package(
     directory: &Path,
     spec: &PackageSpec,
     component_name: &str,

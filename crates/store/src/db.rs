@@ -57,7 +57,41 @@ impl Db {
 
     /// Opens the database for reading only.
     pub(crate) fn open_read_only(layout: &Layout) -> Result<Self, StoreError> {
-        Self::open_with(layout, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, |_| Ok(()))
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let probe = |connection: &mut Connection| connection.pragma_query_value(None, "user_version", |_| Ok(()));
+        Self::open_with(layout, flags, probe).or_else(|error| {
+            // Where no file may be made beside it, a database without a log is read as if nobody could change it.
+            let log = layout.db().with_extension("sqlite-wal");
+            if log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+                return Err(error);
+            }
+            let path = layout.db();
+            let escaped = escaped(&path);
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            let connection = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags);
+            let connection = connection.and_then(|mut connection| probe(&mut connection).map(|()| connection));
+            connection.map(|connection| Self { path, connection: Mutex::new(connection) }).map_err(|_| error)
+        })
+    }
+
+    /// Whether there is a database that does not read as one.
+    pub(crate) fn is_damaged(layout: &Layout) -> bool {
+        let look = || -> Result<bool, StoreError> {
+            let check = |db: &Connection| db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+            Ok(Self::open(layout)?.read(check)? != "ok")
+        };
+        match look() {
+            Ok(damaged) => damaged,
+            Err(error) => error.is_damaged_database(),
+        }
+    }
+
+    /// Removes the database.
+    pub(crate) fn remove(layout: &Layout) -> Result<(), StoreError> {
+        for suffix in ["sqlite-wal", "sqlite-shm", "sqlite"] {
+            crate::remove_tree(&layout.db().with_extension(suffix))?;
+        }
+        Ok(())
     }
 
     fn open_with(
@@ -186,4 +220,12 @@ pub(crate) fn delete_package(db: &Transaction<'_>, id: &[u8; 20]) -> rusqlite::R
 /// The digest in a column.
 pub(crate) fn digest(bytes: [u8; 32]) -> Digest {
     Digest::from_bytes(bytes)
+}
+
+/// A path as it is written in an address, byte by byte.
+fn escaped(path: &std::path::Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
+    let escape = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+    path.as_os_str().as_bytes().iter().map(escape).collect()
 }

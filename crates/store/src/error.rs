@@ -98,6 +98,21 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether it says that the database's file is no database, or one with holes.
+    pub fn is_damaged_database(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let Self::Database { source, .. } = self else { return false };
+        matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
+    /// Whether it says that the database found no room to be written.
+    pub fn is_full_database(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+}
+
 /// Adds the action and the path to an I/O result.
 pub(crate) trait Context<T> {
     fn context(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, FsError>;

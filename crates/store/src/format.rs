@@ -95,8 +95,27 @@ pub(crate) fn prepare(layout: &Layout) -> Result<(), StoreError> {
     for directory in [layout.store(), layout.objects(), layout.trees(), layout.views(), layout.log(), layout.tmp()] {
         std::fs::create_dir_all(&directory).context("create", &directory)?;
     }
+    // Of two that make a store at once one waits; whoever sees the format sees a finished database as well.
+    let _alone = crate::lock::wait(layout)?;
+    if read(layout)?.is_some() {
+        return Ok(());
+    }
+    remove_left_over(layout)?;
+    drop(crate::db::Db::open(layout)?);
     let bytes = serde_json::to_vec_pretty(&ours()).expect("features serialise");
     Ok(fs::replace(&layout.format(), &bytes)?)
+}
+
+/// Removes what a process left that was killed while it made the store.
+fn remove_left_over(layout: &Layout) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(layout.root()).context("read", layout.root())? {
+        let path = entry.context("read", layout.root())?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("format.") && name.ends_with(".new") {
+            std::fs::remove_file(&path).context("remove", &path)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod layout;
 mod lock;
 mod mend;
 mod objects;
+mod parallel;
 mod query;
 mod record;
 mod recover;
@@ -36,13 +37,18 @@ pub use recover::RepairReport;
 pub use stage::{Staged, Staging, TreeBuilder};
 pub use verify::{Damage, VerifyReport};
 
-use std::path::Path;
+use std::{io, path::Path};
+
+/// Removes a tree that this process may not touch: one in which a script that was killed made things that belong to
+/// others of its users.
+pub type Remover = Box<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
 
 /// An open store. Cheap to open; several processes may have one open at once.
 pub struct Store {
     layout: Layout,
     objects: Objects,
     db: db::Db,
+    remover: Option<Remover>,
 }
 
 impl Store {
@@ -53,11 +59,32 @@ impl Store {
     /// # Errors
     /// If the directory cannot be made or read, or its format has features that this version does not know.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        Self::open_with(root, None)
+    }
+
+    /// The same; what cannot be removed otherwise is given to `remover`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(root: &Path, remover: Option<Remover>) -> Result<Self, StoreError> {
         let layout = Layout::new(root);
         format::prepare(&layout)?;
-        let store = Self { db: db::Db::open(&layout)?, objects: Objects::new(&layout), layout };
+        let store = Self { db: db::Db::open(&layout)?, objects: Objects::new(&layout), layout, remover };
         store.recover_if_abandoned()?;
         Ok(store)
+    }
+
+    /// The same for [`Store::rebuild_database`]: a database that cannot be used is put away and made anew, empty.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_for_repair(root: &Path, remover: Option<Remover>) -> Result<Self, StoreError> {
+        let layout = Layout::new(root);
+        if format::check(&layout).is_ok() && db::Db::is_damaged(&layout) {
+            let _alone = lock::wait(&layout)?;
+            db::Db::remove(&layout)?;
+        }
+        Self::open_with(root, remover)
     }
 
     /// Opens the store at `root` for reading, without making or mending anything.
@@ -67,7 +94,7 @@ impl Store {
     pub fn open_existing(root: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(root);
         format::check(&layout)?;
-        Ok(Self { db: db::Db::open_read_only(&layout)?, objects: Objects::new(&layout), layout })
+        Ok(Self { db: db::Db::open_read_only(&layout)?, objects: Objects::new(&layout), layout, remover: None })
     }
 
     /// Where things are.

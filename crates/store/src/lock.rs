@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 
 use crate::{Store, error::Context, error::FsError, layout::Layout};
 
@@ -24,6 +27,7 @@ pub struct Holder {
 /// The kernel gives it back for a process that is killed.
 pub struct WriteLock {
     dirty: PathBuf,
+    tmp: PathBuf,
     clean: bool,
     /// Held open: closing it is what unlocks.
     _file: File,
@@ -38,8 +42,9 @@ impl WriteLock {
 
 impl Drop for WriteLock {
     fn drop(&mut self) {
-        // An unwinding writer leaves its mark, as a killed one does.
-        if self.clean && !std::thread::panicking() {
+        // An unwinding writer leaves its mark, as a killed one does, and so does one that left things lying about.
+        let tidy = || fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
+        if self.clean && !std::thread::panicking() && tidy() {
             // If this fails, the next writer looks for rubbish in vain: harmless.
             let _ = fs::remove_file(&self.dirty);
         }
@@ -58,7 +63,7 @@ impl Store {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             waiting(&holder(&mut file));
             while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
-                if error != rustix::io::Errno::INTR {
+                if error != Errno::INTR {
                     return Err(Err::<(), _>(error).context("lock", self.layout().lock()).unwrap_err().into());
                 }
             }
@@ -76,22 +81,48 @@ impl Store {
     }
 
     fn locked(&self, mut file: File, purpose: &str) -> Result<WriteLock, crate::StoreError> {
-        let path = self.layout().lock();
         let announce = |file: &mut File| {
             file.rewind()?;
             file.set_len(0)?;
             write!(file, "{} {purpose}", std::process::id())
         };
-        announce(&mut file).context("write", &path)?;
+        // Only for the messages of others: a full disk must not keep anybody from making room.
+        let _ = announce(&mut file);
         let dirty = self.layout().dirty();
         let abandoned = dirty.exists();
         File::create(&dirty).context("create", &dirty)?;
-        let mut lock = WriteLock { dirty, clean: true, _file: file };
+        // Until it is clean: if the clean-up fails, the mark stays for the next writer.
+        let mut lock = WriteLock { dirty, tmp: self.layout().tmp(), clean: !abandoned, _file: file };
         if abandoned {
             self.clean_up(&mut lock)?;
+            lock.clean = true;
         }
         Ok(lock)
     }
+
+    /// Keeps writers out while what is returned lives. Nothing if there is one now.
+    ///
+    /// A store in which this process may not even open the lock has no writer that it could wait for.
+    pub(crate) fn lock_out_writers(&self) -> Result<Option<Option<File>>, FsError> {
+        let path = self.layout().lock();
+        let Ok(file) = File::open(&path) else { return Ok(Some(None)) };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Some(Some(file))),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(error) => Err(error).context("lock", path),
+        }
+    }
+}
+
+/// Waits for the lock without any more of a writer's ways.
+pub(crate) fn wait(layout: &Layout) -> Result<File, FsError> {
+    let file = open(layout)?;
+    while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
+        if error != Errno::INTR {
+            return Err(error).context("lock", layout.lock());
+        }
+    }
+    Ok(file)
 }
 
 fn open(layout: &Layout) -> Result<File, FsError> {

@@ -3,12 +3,20 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use aleph_component::{ComponentId, Entry, Manifest, Node, PackageId, StoreName, TreeId};
+use aleph_component::{ComponentId, Digest, Entry, Manifest, Node, PackageId, StoreName, TreeId};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::{Damage, Staged, Store, StoreError, VerifyReport, WriteLock, error::Context};
+use crate::{
+    Damage, Origin, PackageSpec, Staged, Store, StoreError, VerifyReport, WriteLock,
+    commit::write_package,
+    error::Context,
+    fs::{sync_file_system, sync_parent},
+    stage::seal,
+};
 
 /// What of a store has to be made again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +44,10 @@ impl Store {
                 Damage::Identity { path } => path,
                 Damage::Database { .. } => continue,
             };
-            if path.starts_with(self.layout().objects()) {
-                fs::remove_file(path).context("remove", path)?;
+            let foreign = |root: PathBuf| path.parent() == Some(&root) && matches!(damage, Damage::Stray { .. });
+            if path.starts_with(self.layout().objects()) || foreign(self.layout().store()) || foreign(self.layout().trees())
+            {
+                crate::remove_tree(path)?;
             } else if let Some(name) = first_below(path, &self.layout().trees()) {
                 broken.trees.extend(name.parse::<TreeId>());
             } else if let Some((id, _)) = first_below(path, &self.layout().store()).and_then(StoreName::split) {
@@ -83,7 +93,9 @@ impl Store {
     /// If it cannot be moved.
     pub fn replace_component(&self, lock: &mut WriteLock, staged: Staged) -> Result<(), StoreError> {
         let name = StoreName::new(staged.id, &staged.manifest.name);
-        self.discard(lock, &[self.layout().entry(&name)])?;
+        self.put_in_place(&staged.directory, &self.layout().entry(&name))?;
+        seal(&self.layout().entry(&name))?;
+        // What is there already only has to be recorded.
         self.commit(lock, vec![staged])?;
         Ok(())
     }
@@ -95,9 +107,13 @@ impl Store {
     pub fn rewrite_package(&self, lock: &mut WriteLock, id: &PackageId) -> Result<bool, StoreError> {
         let Some(linked) = self.packages()?.remove(id) else { return Ok(false) };
         let name = self.package_name(id)?;
-        self.discard(lock, &[self.layout().entry(&StoreName::new(id, &name))])?;
-        self.db.write(|db| crate::db::delete_package(db, id.as_bytes()))?;
-        self.add_packages(lock, &[crate::PackageSpec { name, linked }])?;
+        let target = self.layout().entry(&StoreName::new(id, &name));
+        let staging = self.stage(lock)?;
+        let directory = staging.fresh();
+        let component = self.component_row(&linked.component)?.name;
+        write_package(&directory, &PackageSpec { name, linked }, &component, |id| self.package_name(id))?;
+        self.put_in_place(&directory, &target)?;
+        seal(&target)?;
         Ok(true)
     }
 
@@ -108,11 +124,49 @@ impl Store {
     pub fn rewrite_tree(&self, lock: &WriteLock, id: &TreeId) -> Result<bool, StoreError> {
         let Ok(entries) = self.tree_entries(id) else { return Ok(false) };
         let listing = serde_json::to_vec(&entries).expect("entries serialise");
-        if TreeId::from_digest(aleph_component::Digest::of(&listing)) != *id || !self.has_all(&entries) {
+        if TreeId::from_digest(Digest::of(&listing)) != *id || !self.has_all(&entries) {
             return Ok(false);
         }
-        self.discard(lock, &[self.layout().tree(id)])?;
-        Ok(self.write_tree(lock, &entries)? == *id)
+        let staging = self.stage(lock)?;
+        let directory = staging.fresh();
+        self.fill_tree(&directory, &listing, &entries)?;
+        self.put_in_place(&directory, &self.layout().tree(id))?;
+        Ok(true)
+    }
+
+    /// Moves a finished directory to where it belongs. What is there takes its place, in one step: there is no moment
+    /// without.
+    fn put_in_place(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        sync_file_system(self.layout().root())?;
+        let moved = match fs::symlink_metadata(to) {
+            Ok(metadata) => {
+                if metadata.is_dir() {
+                    // A directory that its owner may not write cannot be moved.
+                    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).context("open", to)?;
+                }
+                renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE)
+            }
+            Err(_) => renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE),
+        };
+        moved.context("move into place", to)?;
+        Ok(sync_parent(to)?)
+    }
+
+    /// Where a component came from, as the database and its directory know it.
+    ///
+    /// # Errors
+    /// If the database or the directory of the store cannot be read.
+    pub fn all_origins(&self, id: &ComponentId) -> Result<Vec<Origin>, StoreError> {
+        let mut origins = self.origins(id)?;
+        let root = self.layout().store();
+        for entry in fs::read_dir(&root).context("read", &root)? {
+            let name = entry.context("read", &root)?.file_name().to_string_lossy().into_owned();
+            if let Some((_, rest)) = StoreName::split(&name).filter(|(text, _)| *text == id.to_string()) {
+                origins.extend(self.origin_on_disk(&StoreName::new(id, rest)));
+            }
+        }
+        origins.dedup();
+        Ok(origins)
     }
 
     fn has_all<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> bool {

@@ -54,6 +54,13 @@ impl Objects {
         Some((format!("{shard}{rest}").parse().ok()?, u16::from_str_radix(mode, 8).ok()?))
     }
 
+    /// What the name of a path in the pool says that it holds.
+    pub(crate) fn parse_path(&self, path: &Path) -> Option<(Digest, u16)> {
+        let mut parts = path.strip_prefix(&self.root).ok()?.iter();
+        let (shard, name) = (parts.next()?.to_str()?, parts.next()?.to_str()?);
+        Self::parse(shard, name).filter(|_| path.symlink_metadata().map_or(true, |metadata| metadata.is_file()))
+    }
+
     /// Gives the content another name: `name` in `directory`.
     ///
     /// When the inode has as many names as the file system allows (65,000 on ext4), the pool moves to a fresh copy.
@@ -153,18 +160,35 @@ pub(crate) struct Object {
 }
 
 impl Objects {
-    /// Every file of the pool.
+    /// Every name in the pool. What vanishes meanwhile is passed over.
     pub(crate) fn list(&self) -> Result<Vec<Object>, FsError> {
         let mut objects = Vec::new();
         for shard in fs::read_dir(&self.root).context("read", &self.root)? {
             let shard = shard.context("read", &self.root)?;
+            if !shard.file_type().context("read", shard.path())?.is_dir() {
+                objects.push(Object { path: shard.path(), name: None });
+                continue;
+            }
             let prefix = shard.file_name().to_string_lossy().into_owned();
             for entry in fs::read_dir(shard.path()).context("read", shard.path())? {
                 let entry = entry.context("read", shard.path())?;
                 let name = Self::parse(&prefix, &entry.file_name().to_string_lossy());
+                let name = name.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file()));
                 objects.push(Object { path: entry.path(), name });
             }
         }
         Ok(objects)
+    }
+
+    /// How many contents there are, and their length in bytes.
+    pub(crate) fn measure(&self) -> Result<(u64, u64), FsError> {
+        let objects = self.list()?;
+        let length = |object: &Object| match fs::symlink_metadata(&object.path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error).context("read", &object.path),
+        };
+        let lengths = crate::parallel::map(&objects, || (), |(), object| length(object))?;
+        Ok((objects.len() as u64, lengths.into_iter().sum()))
     }
 }

@@ -179,10 +179,7 @@ impl Store {
             apparent_size: apparent.unsigned_abs(),
             ..Info::default()
         };
-        for object in self.objects().list()? {
-            info.contents += 1;
-            info.stored_size += object.path.metadata().context("read", &object.path)?.len();
-        }
+        (info.contents, info.stored_size) = self.objects().measure()?;
         Ok(info)
     }
 

@@ -1,11 +1,17 @@
 //! After a writer that did not finish: what was half done goes, what was done is recorded.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind::{DirectoryNotEmpty, NotFound, PermissionDenied, ResourceBusy},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
 use aleph_component::{ComponentId, Linked, Manifest, PackageId, StoreName};
 
 use crate::{
-    Origin, Store, StoreError, WriteLock, db,
+    FsError, Origin, Store, StoreError, WriteLock, db,
     error::Context,
     fs::read_if_there,
     layout::{COMPONENT_LINK, LINKS, META},
@@ -43,7 +49,7 @@ impl Store {
     pub(crate) fn clean_up(&self, lock: &mut WriteLock) -> Result<(), StoreError> {
         let tmp = self.layout().tmp();
         for entry in fs::read_dir(&tmp).context("read", &tmp)? {
-            crate::remove_tree(&entry.context("read", &tmp)?.path())?;
+            self.remove_left_over(&entry.context("read", &tmp)?.path())?;
         }
         let known_components: BTreeSet<ComponentId> = self.component_rows(None)?.iter().map(|row| row.id).collect();
         let known_packages: BTreeSet<PackageId> = self.packages()?.into_keys().collect();
@@ -66,6 +72,9 @@ impl Store {
                 None => {}
             }
         }
+        for name in new_components.iter().chain(&new_packages) {
+            crate::stage::seal(&self.layout().store().join(name))?;
+        }
         self.record(&new_components, &new_packages, |db| {
             for id in known_components.difference(&components) {
                 db::delete_component(db, id.as_bytes())?;
@@ -77,6 +86,29 @@ impl Store {
         })?;
         self.drop_unused_contents(lock)?;
         Ok(())
+    }
+
+    /// Removes something from `tmp/`. Processes that are just being killed may still be writing there for a moment.
+    fn remove_left_over(&self, path: &Path) -> Result<(), StoreError> {
+        const TRIES: u32 = 100;
+        for _ in 1..TRIES {
+            match self.try_to_remove(path) {
+                Err(error) if matches!(error.source.kind(), NotFound | DirectoryNotEmpty | ResourceBusy) => {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                result => return Ok(result?),
+            }
+        }
+        Ok(self.try_to_remove(path)?)
+    }
+
+    fn try_to_remove(&self, path: &Path) -> Result<(), FsError> {
+        match (crate::remove_tree(path), &self.remover) {
+            (Err(error), Some(remover)) if error.source.kind() == PermissionDenied => {
+                remover(path).context("remove", path)
+            }
+            (result, _) => result,
+        }
     }
 
     /// Makes the database anew from the directory alone.
@@ -93,32 +125,53 @@ impl Store {
                 None => report.foreign.push(name),
             }
         }
-        (report.components, report.packages) = (components.len(), packages.len());
-        self.record(&components, &packages, db::clear)?;
+        (report.components, report.packages) = self.record(&components, &packages, db::clear)?;
         Ok(report)
     }
 
-    /// Records directories in the database, after `first`, in one transaction.
+    /// Records finished directories that the database does not know.
+    ///
+    /// # Errors
+    /// If the directory cannot be read or the database not written.
+    pub fn record_unknown(&self, _lock: &WriteLock) -> Result<(), StoreError> {
+        let known_components: BTreeSet<ComponentId> = self.component_rows(None)?.iter().map(|row| row.id).collect();
+        let known_packages: BTreeSet<PackageId> = self.packages()?.into_keys().collect();
+        let (mut components, mut packages) = (Vec::new(), Vec::new());
+        for (name, stored) in self.stored()? {
+            match stored {
+                Some(Stored::Component(id)) if !known_components.contains(&id) => components.push(name),
+                Some(Stored::Package(id)) if !known_packages.contains(&id) => packages.push(name),
+                _ => {}
+            }
+        }
+        if !components.is_empty() || !packages.is_empty() {
+            self.record(&components, &packages, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Records directories in the database, after `first`, in one transaction. Those that are damaged are left out.
+    /// Returns how many components and packages were recorded.
     fn record(
         &self,
         components: &[String],
         packages: &[String],
         first: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()>,
-    ) -> Result<(), StoreError> {
-        let components: Vec<(Manifest, Option<Origin>)> =
-            components.iter().map(|name| self.read_component(name)).collect::<Result<_, _>>()?;
+    ) -> Result<(usize, usize), StoreError> {
+        let components: Vec<(ComponentId, Manifest)> =
+            components.iter().filter_map(|name| self.read_component(name)).collect();
         let packages: Vec<Linked> = packages.iter().filter_map(|name| self.read_package(name)).collect();
         self.db.write(|db| {
             first(db)?;
-            for (manifest, origin) in &components {
-                let id = manifest.id();
+            for (id, manifest) in &components {
                 db::insert_component(db, id.as_bytes(), manifest)?;
-                if let Some(origin) = origin {
-                    db::insert_origin(db, id.as_bytes(), origin)?;
+                if let Some(origin) = self.origin_on_disk(&StoreName::new(id, &manifest.name)) {
+                    db::insert_origin(db, id.as_bytes(), &origin)?;
                 }
             }
             packages.iter().try_for_each(|package| db::insert_package(db, package))
-        })
+        })?;
+        Ok((components.len(), packages.len()))
     }
 
     /// Every directory of the store with what it is.
@@ -140,13 +193,19 @@ impl Store {
         Ok(stored)
     }
 
-    fn read_component(&self, name: &str) -> Result<(Manifest, Option<Origin>), StoreError> {
-        let directory = self.layout().store().join(name);
-        let damaged = |source| StoreError::Manifest { path: directory.clone(), source };
-        let bytes = read_if_there(&directory.join(META).join("manifest.json"))?.unwrap_or_default();
-        let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
-        let origin = read_if_there(&directory.join(META).join("origin.json"))?;
-        Ok((manifest, origin.and_then(|bytes| serde_json::from_slice(&bytes).ok())))
+    /// A component's manifest, if it is the one that the directory's name names.
+    fn read_component(&self, name: &str) -> Option<(ComponentId, Manifest)> {
+        let path = self.layout().store().join(name).join(META).join("manifest.json");
+        let bytes = read_if_there(&path).ok()??;
+        let id = Manifest::id_of(&bytes);
+        let (stated, _) = StoreName::split(name)?;
+        Some((id, Manifest::from_bytes(&bytes).ok()?)).filter(|_| id.to_string() == stated)
+    }
+
+    /// Where a component came from, as its directory says.
+    pub(crate) fn origin_on_disk(&self, name: &StoreName) -> Option<Origin> {
+        let path = self.layout().entry(name).join(META).join("origin.json");
+        serde_json::from_slice(&read_if_there(&path).ok()??).ok()
     }
 
     /// A package as its links say; nothing if one of them does not read.
@@ -172,7 +231,7 @@ impl Store {
         let mut freed = 0;
         for object in self.objects().list()? {
             let metadata = fs::symlink_metadata(&object.path).context("read", &object.path)?;
-            if metadata.nlink() == 1 {
+            if metadata.is_file() && metadata.nlink() == 1 {
                 fs::remove_file(&object.path).context("remove", &object.path)?;
                 freed += metadata.len();
             }

@@ -40,16 +40,21 @@ impl Store {
         }
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
+        self.fill_tree(&directory, &listing, entries)?;
+        match renameat_with(CWD, &directory, CWD, &target, RenameFlags::NOREPLACE) {
+            Ok(()) | Err(Errno::EXIST) => Ok(id),
+            Err(error) => Err(Err::<(), _>(error).context("move into place", target).unwrap_err().into()),
+        }
+    }
+
+    /// Writes a tree's directory: its listing and what that says.
+    pub(crate) fn fill_tree(&self, directory: &Path, listing: &[u8], entries: &[Entry]) -> Result<(), StoreError> {
         let root = directory.join("root");
         fs::create_dir_all(&root).context("create", &root)?;
         let path = directory.join("tree.json");
         fs::write(&path, listing).context("write", &path)?;
         make_directories(&root, entries)?;
-        fill(self.objects(), &root, entries)?;
-        match renameat_with(CWD, &directory, CWD, &target, RenameFlags::NOREPLACE) {
-            Ok(()) | Err(Errno::EXIST) => Ok(id),
-            Err(error) => Err(Err::<(), _>(error).context("move into place", target).unwrap_err().into()),
-        }
+        Ok(fill(self.objects(), &root, entries)?)
     }
 
     /// Puts `bytes` into the pool, for a tree that will use them, and returns their digest.

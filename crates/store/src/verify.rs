@@ -1,27 +1,34 @@
 //! Proving every byte: contents against their digests, names against listings, ids against what they name.
+//!
+//! Nothing is locked at first, so that verifying and writing go on side by side. What looks wrong then may be another
+//! process's work in progress, so it is looked at again until it is right, or nobody writes.
+
+mod contents;
+mod database;
+mod listing;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs::{self, File},
-    io::Read as _,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
     thread,
+    time::Duration,
 };
 
-use aleph_component::{Digest, Entry, Hasher, Manifest, Node, PackageId, StoreName, TreeId, Unlinked, link};
+use aleph_component::{Digest, Entry, Linked, Manifest, PackageId, StoreName, TreeId, Unlinked, link};
 
 use crate::{
-    FsError, Store, StoreError,
+    FsError, Store, StoreError, WriteLock,
     error::Context,
     fs::read_if_there,
     layout::{COMPONENT_LINK, LINKS, META},
-    objects::Object,
+    parallel,
 };
+use contents::Inodes;
+use listing::verify_listing;
+
+/// How long to wait before looking again at what may be work in progress.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,222 +81,220 @@ pub struct VerifyReport {
     pub damage: Vec<Damage>,
 }
 
-/// The inodes whose content was read, with what it is.
-type Inodes = HashMap<u64, (Digest, u16)>;
+/// What can be looked at again by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unit {
+    /// A name in the pool.
+    Content(PathBuf),
+    /// A component's or package's directory, by name.
+    Entry(String),
+    /// A composed tree's directory, by name.
+    Tree(String),
+    /// Everything that takes in the whole store: the packages' ids, and the database.
+    Whole,
+}
+
+type Suspicions = BTreeSet<(Unit, Damage)>;
 
 impl Store {
     /// Re-reads and proves every byte of the store. `progress` is told the number of bytes hashed so far.
     ///
+    /// Waits for a writer only if there is something wrong that he might be about to put right.
+    ///
     /// # Errors
     /// If something could not be looked at; what is wrong is in the report.
     pub fn verify(&self, progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport, StoreError> {
-        let mut report = VerifyReport::default();
-        let objects = self.objects().list()?;
-        let (inodes, bytes) = hash_objects(&objects, progress)?;
-        (report.contents, report.bytes) = (objects.len() as u64, bytes);
-        for object in &objects {
-            match object.name {
-                None => report.damage.push(Damage::Stray { path: object.path.clone() }),
-                Some((digest, mode)) => {
-                    let inode = fs::symlink_metadata(&object.path).context("read", &object.path)?.ino();
-                    if inodes.get(&inode) != Some(&(digest, mode)) {
-                        report.damage.push(Damage::Content { path: object.path.clone(), digest, mode });
-                    }
-                }
+        let (mut report, mut suspicions) = self.look(progress)?;
+        while !suspicions.is_empty() {
+            let quiet = self.lock_out_writers()?;
+            suspicions = self.look_again(&suspicions)?;
+            if quiet.is_some() {
+                break;
             }
+            thread::sleep(PAUSE);
         }
-        self.verify_entries(&inodes, &mut report)?;
-        self.verify_trees(&inodes, &mut report)?;
-        self.verify_database(&mut report)?;
-        report.damage.sort();
+        report.damage = damage(suspicions);
         Ok(report)
     }
 
-    fn verify_entries(&self, inodes: &Inodes, report: &mut VerifyReport) -> Result<(), StoreError> {
-        let root = self.layout().store();
+    /// The same for somebody who has the lock.
+    ///
+    /// # Errors
+    /// As [`Store::verify`].
+    pub fn verify_locked(
+        &self,
+        _lock: &WriteLock,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<VerifyReport, StoreError> {
+        let (mut report, suspicions) = self.look(progress)?;
+        report.damage = damage(suspicions);
+        Ok(report)
+    }
+
+    fn look(&self, progress: &(dyn Fn(u64) + Sync)) -> Result<(VerifyReport, Suspicions), StoreError> {
+        let objects = self.objects().list()?;
+        let (inodes, bytes, mut suspicions) = contents::hash_all(&objects, progress)?;
+        let entries = names(&self.layout().store())?;
+        let trees = names(&self.layout().trees())?;
+        let mut report = VerifyReport { contents: objects.len() as u64, bytes, ..VerifyReport::default() };
+        let looked = parallel::map(&entries, || (), |(), name| self.look_at_entry(name, &inodes))?;
         let mut packages = BTreeMap::new();
-        for entry in fs::read_dir(&root).context("read", &root)? {
-            let entry = entry.context("read", &root)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().join(LINKS).join(COMPONENT_LINK).is_symlink() {
-                report.packages += 1;
-                match self.read_package(&name) {
-                    Some(linked) => drop(packages.insert(linked.id, (entry.path(), linked))),
-                    None => report.damage.push(Damage::Identity { path: entry.path() }),
+        for looked in looked {
+            match looked {
+                Looked::Vanished => {}
+                Looked::Package(path, linked) => {
+                    report.packages += 1;
+                    packages.insert(linked.id, (path, linked));
                 }
-            } else {
-                report.components += 1;
-                verify_component(&entry.path(), &name, inodes, &mut report.damage)?;
-            }
-        }
-        verify_packages(&packages, &mut report.damage);
-        Ok(())
-    }
-
-    fn verify_trees(&self, inodes: &Inodes, report: &mut VerifyReport) -> Result<(), StoreError> {
-        let root = self.layout().trees();
-        for entry in fs::read_dir(&root).context("read", &root)? {
-            let path = entry.context("read", &root)?.path();
-            report.trees += 1;
-            let bytes = read_if_there(&path.join("tree.json"))?.unwrap_or_default();
-            let id = TreeId::from_digest(Digest::of(&bytes)).to_string();
-            match serde_json::from_slice::<Vec<Entry>>(&bytes) {
-                Ok(entries) if path.file_name().is_some_and(|name| *name == *id) => {
-                    verify_listing(&path.join("root"), &entries, inodes, &mut report.damage)?;
+                Looked::BrokenPackage(found) => {
+                    report.packages += 1;
+                    suspicions.insert(found);
                 }
-                _ => report.damage.push(Damage::Identity { path }),
+                Looked::Stray(found) => drop(suspicions.insert(found)),
+                Looked::Component(found) => {
+                    report.components += 1;
+                    suspicions.extend(found);
+                }
             }
         }
-        Ok(())
+        report.trees = trees.len();
+        for found in parallel::map(&trees, || (), |(), name| self.look_at_tree(name, &inodes))? {
+            suspicions.extend(found);
+        }
+        let whole = verify_packages(&packages).into_iter().chain(self.verify_database(&entries)?);
+        suspicions.extend(whole.map(|damage| (Unit::Whole, damage)));
+        Ok((report, suspicions))
     }
 
-    fn verify_database(&self, report: &mut VerifyReport) -> Result<(), StoreError> {
-        let mut complain = |what: String| report.damage.push(Damage::Database { what });
-        let check: String = self.db.read(|db| db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)))?;
-        if check != "ok" {
-            complain(check);
-        }
-        let mut expected: BTreeSet<String> = self.packages()?.keys().map(ToString::to_string).collect();
-        expected.extend(self.component_rows(None)?.iter().map(|row| row.id.to_string()));
-        let root = self.layout().store();
-        for entry in fs::read_dir(&root).context("read", &root)? {
-            let name = entry.context("read", &root)?.file_name().to_string_lossy().into_owned();
-            if !StoreName::split(&name).is_some_and(|(id, _)| expected.remove(id)) {
-                complain(format!("`{name}` is in the store and not in the database"));
+    /// Looks again at what was suspicious, trusting nothing that was read before.
+    fn look_again(&self, before: &Suspicions) -> Result<Suspicions, StoreError> {
+        let units: BTreeSet<&Unit> = before.iter().map(|(unit, _)| unit).collect();
+        let inodes = Inodes::default();
+        let mut suspicions = Suspicions::new();
+        for unit in units {
+            match unit {
+                Unit::Content(path) => suspicions.extend(contents::look_at(path, self.objects())?),
+                Unit::Entry(name) if !self.layout().store().join(name).exists() => {}
+                Unit::Entry(name) => match self.look_at_entry(name, &inodes)? {
+                    Looked::Component(found) => suspicions.extend(found),
+                    Looked::BrokenPackage(found) => drop(suspicions.insert(found)),
+                    Looked::Stray(found) => drop(suspicions.insert(found)),
+                    Looked::Vanished | Looked::Package(..) => {}
+                },
+                Unit::Tree(name) => suspicions.extend(self.look_at_tree(name, &inodes)?),
+                Unit::Whole => {}
             }
         }
-        for id in expected {
-            complain(format!("{id} is in the database and not in the store"));
+        // What vanished for good must be gone from the database as well.
+        let entries = names(&self.layout().store())?;
+        let packages = entries.iter().filter(|name| self.is_package(name));
+        let packages = packages.filter_map(|name| {
+            let linked = self.read_package(name)?;
+            Some((linked.id, (self.layout().store().join(name), linked)))
+        });
+        let whole = verify_packages(&packages.collect()).into_iter().chain(self.verify_database(&entries)?);
+        suspicions.extend(whole.map(|damage| (Unit::Whole, damage)));
+        Ok(suspicions)
+    }
+
+    fn is_package(&self, name: &str) -> bool {
+        self.layout().store().join(name).join(LINKS).join(COMPONENT_LINK).is_symlink()
+    }
+
+    fn look_at_entry(&self, name: &str, inodes: &Inodes) -> Result<Looked, StoreError> {
+        let path = self.layout().store().join(name);
+        if !StoreName::split(name).is_some_and(|(id, _)| id.parse::<PackageId>().is_ok()) {
+            return Ok(Looked::Stray((Unit::Entry(name.to_owned()), Damage::Stray { path })));
         }
-        for (archive, component) in self.archives()? {
-            if self.component_row(&component).is_err() {
-                complain(format!("archive {archive} is recorded as giving {component}, which is not there"));
+        if self.is_package(name) {
+            let only_links = names(&path)? == [LINKS];
+            return Ok(match self.read_package(name).filter(|_| only_links) {
+                Some(linked) => Looked::Package(path, linked),
+                None if !path.exists() => Looked::Vanished,
+                None => Looked::BrokenPackage((Unit::Entry(name.to_owned()), Damage::Identity { path })),
+            });
+        }
+        let damage = verify_component(&path, name, inodes)?;
+        if !damage.is_empty() && !path.exists() {
+            return Ok(Looked::Vanished);
+        }
+        Ok(Looked::Component(damage.into_iter().map(|damage| (Unit::Entry(name.to_owned()), damage)).collect()))
+    }
+
+    fn look_at_tree(&self, name: &str, inodes: &Inodes) -> Result<Suspicions, StoreError> {
+        let path = self.layout().trees().join(name);
+        if name.parse::<TreeId>().is_err() {
+            let found = path.exists().then(|| (Unit::Tree(name.to_owned()), Damage::Stray { path }));
+            return Ok(found.into_iter().collect());
+        }
+        let bytes = read_if_there(&path.join("tree.json")).ok().flatten().unwrap_or_default();
+        let same = TreeId::from_digest(Digest::of(&bytes)).to_string() == name;
+        let mut damage = Vec::new();
+        match serde_json::from_slice::<Vec<Entry>>(&bytes) {
+            Ok(entries) if same => {
+                verify_listing(&path.join("root"), &entries, inodes, &mut damage)?;
+                strays(&path, &["root", "tree.json"], &mut damage)?;
             }
+            _ => damage.push(Damage::Identity { path: path.clone() }),
         }
-        Ok(())
+        if !damage.is_empty() && !path.exists() {
+            return Ok(Suspicions::new());
+        }
+        Ok(damage.into_iter().map(|damage| (Unit::Tree(name.to_owned()), damage)).collect())
     }
 }
 
-/// Hashes every content on all processors, each inode once.
-fn hash_objects(objects: &[Object], progress: &(dyn Fn(u64) + Sync)) -> Result<(Inodes, u64), FsError> {
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let inodes = Mutex::new(Inodes::with_capacity(objects.len()));
-    let work = || -> Result<(), FsError> {
-        let mut buffer = vec![0; 1 << 18];
-        let mut own = Vec::new();
-        while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (inode, digest, mode, length) = hash_file(&object.path, &mut buffer)?;
-            own.push((inode, (digest, mode)));
-            progress(done.fetch_add(length, Ordering::Relaxed) + length);
-        }
-        inodes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(own);
-        Ok(())
+/// What a directory of the store turned out to be.
+enum Looked {
+    Vanished,
+    Package(PathBuf, Linked),
+    BrokenPackage((Unit, Damage)),
+    Stray((Unit, Damage)),
+    Component(Suspicions),
+}
+
+fn damage(suspicions: Suspicions) -> Vec<Damage> {
+    suspicions.into_iter().map(|(_, damage)| damage).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The names in a directory; none if it is not there.
+fn names(directory: &Path) -> Result<Vec<String>, FsError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.context("read", directory)?,
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
-    })?;
-    Ok((inodes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), done.into_inner()))
+    let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    entries.map(name).collect::<io::Result<_>>().context("read", directory)
 }
 
-/// A file's inode, digest, permission bits and length.
-fn hash_file(path: &Path, buffer: &mut [u8]) -> Result<(u64, Digest, u16, u64), FsError> {
-    let mut file = File::open(path).context("open", path)?;
-    let metadata = file.metadata().context("read", path)?;
-    let (mut hasher, mut length) = (Hasher::new(), 0);
-    loop {
-        let read = file.read(buffer).context("read", path)?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&buffer[..read]);
-        length += read as u64;
-    }
-    Ok((metadata.ino(), hasher.finish(), mode_of(&metadata), length))
-}
-
-fn mode_of(metadata: &fs::Metadata) -> u16 {
-    (metadata.permissions().mode() & 0o7777) as u16
-}
-
-fn verify_component(directory: &Path, name: &str, inodes: &Inodes, damage: &mut Vec<Damage>) -> Result<(), StoreError> {
-    let bytes = read_if_there(&directory.join(META).join("manifest.json")).ok().flatten().unwrap_or_default();
-    let same = StoreName::split(name).is_some_and(|(id, _)| id == Manifest::id_of(&bytes).to_string());
-    let Ok(manifest) = Manifest::from_bytes(&bytes) else {
-        damage.push(Damage::Identity { path: directory.to_owned() });
-        return Ok(());
-    };
-    if !same {
-        damage.push(Damage::Identity { path: directory.to_owned() });
-    }
-    verify_listing(directory, &manifest.tree, inodes, damage)?;
-    verify_listing(&directory.join(META).join("control"), &manifest.control, inodes, damage)
-}
-
-/// Checks that `root` holds just what `entries` say. What is in [`META`] is its own listing's business.
-fn verify_listing(root: &Path, entries: &[Entry], inodes: &Inodes, damage: &mut Vec<Damage>) -> Result<(), StoreError> {
-    let listed: HashMap<&str, &Node> = entries.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
-    let mut seen = 0;
-    let mut todo = vec![(root.to_owned(), String::new())];
-    while let Some((directory, prefix)) = todo.pop() {
-        for entry in fs::read_dir(&directory).context("read", &directory)? {
-            let entry = entry.context("read", &directory)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let relative = format!("{prefix}{name}");
-            if prefix.is_empty() && relative == META {
-                continue;
-            }
-            let Some(node) = listed.get(relative.as_str()) else {
-                damage.push(Damage::Stray { path: entry.path() });
-                continue;
-            };
-            seen += 1;
-            let metadata = entry.metadata().context("read", entry.path())?;
-            if metadata.is_dir() {
-                todo.push((entry.path(), format!("{relative}/")));
-            }
-            damage.extend(judge(entry.path(), node, &metadata, inodes)?);
-        }
-    }
-    if seen < listed.len() {
-        let missing = entries.iter().map(|entry| root.join(&entry.path)).filter(|path| !path.is_symlink());
-        damage.extend(missing.filter(|path| !path.exists()).map(|path| Damage::Name { path }));
-    }
+/// Adds the names of a directory that are not among those it may have.
+fn strays(directory: &Path, known: &[&str], damage: &mut Vec<Damage>) -> Result<(), FsError> {
+    let names = names(directory)?;
+    let strays = names.into_iter().filter(|name| !known.contains(&name.as_str()));
+    damage.extend(strays.map(|name| Damage::Stray { path: directory.join(name) }));
     Ok(())
 }
 
-/// What is wrong with one name.
-fn judge(path: PathBuf, node: &Node, metadata: &fs::Metadata, inodes: &Inodes) -> Result<Option<Damage>, StoreError> {
-    let kind = metadata.file_type();
-    let fine = match node {
-        Node::Directory { .. } => kind.is_dir(),
-        Node::Symlink { target } => {
-            kind.is_symlink() && fs::read_link(&path).is_ok_and(|found| found.as_os_str() == &**target)
-        }
-        Node::Absent => kind.is_char_device() && metadata.rdev() == 0,
-        Node::File { digest, mode, .. } if kind.is_file() => {
-            let expected = (*digest, Node::stored_mode(*mode));
-            // An inode that left the pool when it had too many names is read here.
-            let found = match inodes.get(&metadata.ino()) {
-                Some(found) => *found,
-                None => {
-                    let (_, digest, mode, _) = hash_file(&path, &mut [0; 1 << 16])?;
-                    (digest, mode)
-                }
-            };
-            if found != expected {
-                return Ok(Some(Damage::Content { path, digest: *digest, mode: *mode }));
-            }
-            true
-        }
-        Node::File { .. } => false,
+fn verify_component(directory: &Path, name: &str, inodes: &Inodes) -> Result<Vec<Damage>, StoreError> {
+    let meta = directory.join(META);
+    let bytes = read_if_there(&meta.join("manifest.json")).ok().flatten().unwrap_or_default();
+    let same = StoreName::split(name).is_some_and(|(id, _)| id == Manifest::id_of(&bytes).to_string());
+    let mut damage = Vec::new();
+    if !same {
+        damage.push(Damage::Identity { path: directory.to_owned() });
+    }
+    let Ok(manifest) = Manifest::from_bytes(&bytes) else {
+        damage.push(Damage::Identity { path: directory.to_owned() });
+        return Ok(damage);
     };
-    Ok((!fine).then_some(Damage::Name { path }))
+    verify_listing(directory, &manifest.tree, inodes, &mut damage)?;
+    strays(&meta, &["control", "manifest.json", "origin.json"], &mut damage)?;
+    verify_listing(&meta.join("control"), &manifest.control, inodes, &mut damage)?;
+    Ok(damage)
 }
 
 /// Links all packages again from what their directories say, and compares ids.
-fn verify_packages(packages: &BTreeMap<PackageId, (PathBuf, aleph_component::Linked)>, damage: &mut Vec<Damage>) {
+fn verify_packages(packages: &BTreeMap<PackageId, (PathBuf, Linked)>) -> Vec<Damage> {
     let index: BTreeMap<&PackageId, usize> = packages.keys().enumerate().map(|(index, id)| (id, index)).collect();
     let set = packages.values().map(|(path, linked)| {
         let slots = linked.bindings.iter().map(|(slot, id)| Some((slot.clone(), *index.get(id)?)));
@@ -297,11 +302,11 @@ fn verify_packages(packages: &BTreeMap<PackageId, (PathBuf, aleph_component::Lin
         Ok(Unlinked { component: linked.component, slots })
     });
     match set.collect::<Result<Vec<_>, Damage>>().map(|set| link(&set)) {
-        Err(broken) => damage.push(broken),
+        Err(broken) => vec![broken],
         Ok(Err(_)) => unreachable!("every slot was found in the index"),
         Ok(Ok(linked)) => {
             let wrong = packages.values().zip(linked).filter(|((_, stored), computed)| stored.id != computed.id);
-            damage.extend(wrong.map(|((path, _), _)| Damage::Identity { path: path.clone() }));
+            wrong.map(|((path, _), _)| Damage::Identity { path: path.clone() }).collect()
         }
     }
 }

@@ -122,7 +122,7 @@ fn gc(host: &Host, printer: &Printer) -> Outcome {
 }
 
 fn repair(host: &Host, printer: &Printer) -> Outcome {
-    let store = host.store()?;
+    let store = host.store_to_repair()?;
     let outcome = ops::repair::repair(host, printer, &store)?;
     printer.answer("store-repair", &outcome, |outcome| {
         let mut lines: Vec<String> = outcome.mended.iter().map(|path| format!("mended {path}")).collect();

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use aleph_component::ComponentId;
 use aleph_exchange::deb::{Expected, OriginInput, import};
-use aleph_store::{Store, WriteLock};
+use aleph_store::{Origin, Store, WriteLock};
+use aleph_view::Views;
 use serde::Serialize;
 
+use super::archives::digest_file;
 use crate::{failure::Outcome, host::Host, output::Printer};
 
 /// What a repair did.
@@ -21,8 +23,10 @@ pub(crate) struct Repaired {
 /// Repairs what a verification finds.
 pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<Repaired> {
     let mut lock = host.lock(store, "repairing", printer)?;
+    // A database that had to be made anew knows nothing yet of what the rest goes by.
+    store.record_unknown(&lock)?;
     let bar = printer.progress().bytes("verifying", store.info()?.stored_size);
-    let report = store.verify(&|done| bar.set_position(done));
+    let report = store.verify_locked(&lock, &|done| bar.set_position(done));
     printer.progress().clear();
     let broken = store.triage(&lock, &report?)?;
     let mut repaired = Repaired::default();
@@ -53,8 +57,8 @@ impl Repaired {
 
 /// Imports a component again from its archive, cached or from a source that still offers it.
 fn again(host: &Host, printer: &Printer, store: &Store, lock: &mut WriteLock, id: &ComponentId) -> Outcome<bool> {
-    for origin in store.origins(id)? {
-        let Some(path) = archive(host, printer, &origin)? else { continue };
+    for origin in store.all_origins(id)? {
+        let Some(path) = archive(host, printer, store, &origin)? else { continue };
         let expected = Expected { sha256: origin.archive, size: origin.size };
         let staging = store.stage(lock)?;
         let input = OriginInput {
@@ -73,7 +77,28 @@ fn again(host: &Host, printer: &Printer, store: &Store, lock: &mut WriteLock, id
     Ok(false)
 }
 
-fn archive(host: &Host, printer: &Printer, origin: &aleph_store::Origin) -> Outcome<Option<PathBuf>> {
+/// The file that an archive was added from, if some generation remembers it and it is still the same.
+fn local(store: &Store, origin: &Origin) -> Outcome<Option<PathBuf>> {
+    for view in Views::new(store).list()? {
+        for number in view.numbers()? {
+            // A generation that does not read helps nobody here.
+            let Ok(generation) = view.generation(number) else { continue };
+            let found = generation.packages.into_iter().find(|package| package.archive == origin.archive);
+            let path = found.map(|package| PathBuf::from(package.file)).filter(|path| path.is_absolute());
+            if let Some(path) = path
+                && digest_file(&path).is_ok_and(|(digest, _)| digest == origin.archive)
+            {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn archive(host: &Host, printer: &Printer, store: &Store, origin: &Origin) -> Outcome<Option<PathBuf>> {
+    if let Some(path) = local(store, origin)? {
+        return Ok(Some(path));
+    }
     match super::sources::fetch_again(host, printer, origin) {
         Ok(path) => Ok(Some(path)),
         Err(failure) => {

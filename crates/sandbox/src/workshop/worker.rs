@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::Pid;
 
@@ -17,6 +18,8 @@ use crate::userns;
 /// Carries out one request, read from standard input, answering on standard output. To be called by a fresh process
 /// that has no threads and has done nothing else; never returns.
 pub fn worker_main() -> ! {
+    // Killed with its caller, and with it all that it starts: nobody else would end them.
+    process::die_with_parent(None);
     let code = match serve() {
         Ok(code) => code,
         Err(failure) => {
@@ -30,6 +33,9 @@ pub fn worker_main() -> ! {
 fn serve() -> Result<i32, Failure> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Failure::new("read the request", e))?;
+    if !is_heard() {
+        return Ok(1);
+    }
     let request: Request = serde_json::from_slice(&bytes).map_err(|e| Failure::new("understand the request", e))?;
     let ids = match &request {
         Request::Job(job) => job.ids,
@@ -51,6 +57,14 @@ fn serve() -> Result<i32, Failure> {
             Ok(ended.map_or(1, |(_, e)| if libc::WIFEXITED(e.status) { libc::WEXITSTATUS(e.status) } else { 1 }))
         }
     }
+}
+
+/// Whether anybody reads what this process says: a caller that died before it could be tied to us does not.
+fn is_heard() -> bool {
+    let stdout = rustix::stdio::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let none = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&none)).is_err() || !fds[0].revents().contains(PollFlags::ERR)
 }
 
 /// Waits until the overseer is in its user namespace, writes its maps, and tells it which map it has.

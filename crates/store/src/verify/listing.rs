@@ -1,0 +1,170 @@
+//! Names against the listing that they should follow.
+
+use std::{
+    collections::HashMap,
+    ffi::CStr,
+    fs,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use aleph_component::{Entry, Node};
+use rustix::{
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, readlinkat, statat},
+    io::Errno,
+};
+
+use super::{
+    Damage,
+    contents::{Inodes, hash_file},
+};
+use crate::{FsError, error::Context, layout::META};
+
+/// Checks that `root` holds just what `entries` say. What is in [`META`] is its own listing's business.
+///
+/// A name that vanishes meanwhile counts as missing.
+pub(super) fn verify_listing(
+    root: &Path,
+    entries: &[Entry],
+    inodes: &Inodes,
+    damage: &mut Vec<Damage>,
+) -> Result<(), FsError> {
+    let listed = entries.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
+    let mut walk = Walk { root, listed, inodes, damage, seen: 0, buffer: Vec::new() };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(CWD, root, flags, Mode::empty()) {
+        Ok(directory) => walk.directory(directory, &mut String::new())?,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+        Err(error) => return Err(error).context("read", root),
+    }
+    if walk.seen < entries.len() {
+        let missing = entries.iter().map(|entry| root.join(&entry.path));
+        let missing = missing.filter(|path| fs::symlink_metadata(path).is_err());
+        damage.extend(missing.map(|path| Damage::Name { path }));
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    listed: HashMap<&'a str, &'a Node>,
+    inodes: &'a Inodes,
+    damage: &'a mut Vec<Damage>,
+    seen: usize,
+    buffer: Vec<u8>,
+}
+
+impl Walk<'_> {
+    /// Looks at everything in an open directory. `path` is its path below the root, with a `/` at the end.
+    fn directory(&mut self, directory: OwnedFd, path: &mut String) -> Result<(), FsError> {
+        let device = fstat(&directory).context("read", self.root.join(&*path))?.st_dev;
+        let length = path.len();
+        let mut below = Vec::new();
+        for entry in Dir::read_from(&directory).context("read", self.root.join(&*path))? {
+            let entry = match entry {
+                Err(Errno::NOENT) => break,
+                entry => entry.context("read", self.root.join(&*path))?,
+            };
+            let name = entry.file_name();
+            if [c".", c".."].contains(&name) || (length == 0 && name.to_bytes() == META.as_bytes()) {
+                continue;
+            }
+            path.push_str(&name.to_string_lossy());
+            match self.listed.get(path.as_str()) {
+                None => self.damage.push(Damage::Stray { path: self.root.join(&*path) }),
+                Some(node) => {
+                    self.seen += 1;
+                    if let Node::Directory { .. } = node {
+                        below.push(name.to_owned());
+                    } else {
+                        let wrong = self.judge(&directory, name, path, node, (device, entry.ino(), entry.file_type()));
+                        self.damage.extend(wrong?);
+                    }
+                }
+            }
+            path.truncate(length);
+        }
+        for name in below {
+            path.push_str(&name.to_string_lossy());
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match openat(&directory, name.as_c_str(), flags, Mode::empty()) {
+                Ok(open) => {
+                    path.push('/');
+                    self.directory(open, path)?;
+                }
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    self.damage.push(Damage::Name { path: self.root.join(&*path) });
+                }
+                Err(error) => return Err(error).context("read", self.root.join(&*path)),
+            }
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
+    /// What is wrong with one name that should be no directory. `hint` is what reading the directory told of it: its
+    /// device, inode and kind.
+    fn judge(
+        &mut self,
+        directory: &OwnedFd,
+        name: &CStr,
+        path: &str,
+        node: &Node,
+        (device, inode, kind): (u64, u64, FileType),
+    ) -> Result<Option<Damage>, FsError> {
+        let full = || self.root.join(path);
+        let fine = match node {
+            Node::Directory { .. } => false,
+            Node::Symlink { target } => match readlinkat(directory, name, std::mem::take(&mut self.buffer)) {
+                Ok(found) => {
+                    let fine = found.as_bytes() == target.as_bytes();
+                    self.buffer = found.into_bytes();
+                    fine
+                }
+                Err(_) => false,
+            },
+            Node::Absent => is_whiteout(directory.as_fd(), name),
+            Node::File { digest, mode, .. } => {
+                let expected = (*digest, Node::stored_mode(*mode));
+                // The pool's own inode was hashed already.
+                if kind == FileType::RegularFile && self.inodes.get(device, inode) == Some(expected) {
+                    return Ok(None);
+                }
+                return self.judge_file(directory, name, full(), (*digest, *mode));
+            }
+        };
+        Ok((!fine).then(|| Damage::Name { path: full() }))
+    }
+
+    /// Judges a file whose inode, as the directory tells it, is not the pool's for its content: on some file systems
+    /// that tells nothing, and an inode that had too many names left the pool.
+    fn judge_file(
+        &self,
+        directory: &OwnedFd,
+        name: &CStr,
+        path: PathBuf,
+        (digest, mode): (aleph_component::Digest, u16),
+    ) -> Result<Option<Damage>, FsError> {
+        let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            return Ok(Some(Damage::Name { path }));
+        };
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(Some(Damage::Name { path }));
+        }
+        let found = match self.inodes.get(stat.st_dev, stat.st_ino) {
+            Some(found) => Some(found),
+            None => {
+                let hashed = hash_file(&path, &mut vec![0; 1 << 16])?;
+                hashed.and_then(Result::ok).map(|hashed| (hashed.digest, hashed.mode))
+            }
+        };
+        let fine = found == Some((digest, Node::stored_mode(mode)));
+        Ok((!fine).then_some(Damage::Content { path, digest, mode }))
+    }
+}
+
+fn is_whiteout(directory: BorrowedFd<'_>, name: &CStr) -> bool {
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
+    })
+}
