@@ -45,10 +45,10 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     let before = plan.before.as_ref();
     let manifests = timings.measure("gather", || compose::manifests(store, &pinned))?;
     let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
-    let merged = timings.measure("compose", || compose::merge(&packages))?;
-    let scripts = timings.measure("gather", || scripts::plan(store, before, &packages, &merged.diversions))?;
+    let listing = timings.measure("compose", || compose::merge(&packages))?;
+    let scripts = timings.measure("gather", || scripts::plan(store, before, (&pinned, &packages)))?;
     let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
-        let entries = compose::with_placements(store, &lock, merged.entries, scripts.placements())?;
+        let entries = compose::with_placements(store, &lock, listing, scripts.placements())?;
         let layers = Layers::write(store, &lock, before.map(|before| &before.layers), &entries)?;
         Ok((entries, layers))
     })?;

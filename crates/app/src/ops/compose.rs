@@ -1,9 +1,9 @@
 //! From packages to the entries of a view's tree.
 
-use std::{cell::RefCell, collections::BTreeSet, sync::atomic::Ordering, thread};
+use std::{collections::BTreeSet, sync::atomic::Ordering, thread};
 
 use aleph_component::{Entry, Manifest, Node, Owner, StoreName, TreePath};
-use aleph_exchange::deb::dpkg::{self, Content, Diversion, Package, Placement, Resolution};
+use aleph_exchange::deb::dpkg::{self, Content, Package, Placement, Resolution};
 use aleph_store::{Store, WriteLock};
 use aleph_view::{Member, Pinned, Settlement};
 
@@ -49,21 +49,14 @@ pub(crate) fn placed(manifest: &Manifest) -> Vec<Entry> {
     rest.map(|entry| Entry { path: dpkg::usr_merged(&entry.path), ..entry.clone() }).collect()
 }
 
-/// A view's listing, and the diversions that keep two owners of one path apart.
-pub(crate) struct Merged {
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) diversions: Vec<Diversion>,
-}
-
 /// Merges the packages' trees into one listing.
-pub(crate) fn merge(packages: &[Package<'_>]) -> Outcome<Merged> {
+pub(crate) fn merge(packages: &[Package<'_>]) -> Outcome<Vec<Entry>> {
     let mut members: Vec<Member> = packages
         .iter()
         .map(|package| Member { label: label(package.manifest), entries: placed(package.manifest) })
         .collect();
     members.push(Member { label: "the merged /usr".to_owned(), entries: merged_usr(&members) });
     let known = dpkg::diversions(packages);
-    let used = RefCell::new(Vec::new());
     let settle = |path: &TreePath, one: usize, other: usize| {
         let (Some(first), Some(second)) = (packages.get(one), packages.get(other)) else {
             return Settlement::Conflict;
@@ -72,14 +65,13 @@ pub(crate) fn merge(packages: &[Package<'_>]) -> Outcome<Merged> {
             Resolution::First => Settlement::Winner(one),
             Resolution::Second => Settlement::Winner(other),
             Resolution::Diverted { first_stays, to } => {
-                used.borrow_mut().extend(known.iter().find(|known| known.from == *path && known.to == to).cloned());
                 Settlement::Diverted { winner: if first_stays { one } else { other }, to }
             }
             Resolution::Conflict => Settlement::Conflict,
         }
     };
     match aleph_view::compose(&members, &settle) {
-        Ok(composition) => Ok(Merged { entries: composition.entries, diversions: used.into_inner() }),
+        Ok(composition) => Ok(composition.entries),
         Err(conflicts) => {
             let texts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
             Err(Failure::new(format!("these packages cannot be in one view:\n{}", texts.join("\n")))

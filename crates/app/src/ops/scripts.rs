@@ -1,23 +1,23 @@
 //! Maintainer scripts: which have to run for a change, running them, and keeping what they wrote.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
-
-use aleph_component::{Entry, Manifest, Node, TreePath};
-use aleph_exchange::deb::dpkg::{
-    self, ConfigurePlan, Content, Cover, Diversion, Package, Placement, Previous, UpdatePlan,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    process::Command,
 };
+
+use aleph_component::{ComponentId, Entry, Manifest, Node};
+use aleph_exchange::deb::dpkg::{self, ConfigurePlan, Content, Cover, Package, Placement, Previous, UpdatePlan};
 use aleph_sandbox::workshop::{Event, Placed, Step};
 use aleph_store::{Store, WriteLock};
-use aleph_view::{CaptureRef, Captured, Configured, Generation, Session, configure, keep, merge_captures};
+use aleph_view::{CaptureRef, Captured, Configured, Generation, Pinned, Session, configure, keep, merge_captures};
 
 use super::compose;
 use crate::{cli::WORKER, failure::Outcome, host::Host, output::Printer};
 
 /// Where dpkg keeps what state its packages are in.
 const STATUS: &str = "var/lib/dpkg/status";
-
-/// Where dpkg keeps who moved whose files out of the way.
-const DIVERSIONS: &str = "var/lib/dpkg/diversions";
 
 /// What scripts have to do for a change.
 pub(crate) struct Scripts {
@@ -35,55 +35,31 @@ pub(crate) struct Done {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Decides what scripts have to do to get from one generation to the packages of the next. `diversions` are in force
-/// when the first script runs.
+/// Decides what scripts have to do to get from one generation to the packages of the next.
 pub(crate) fn plan(
     store: &Store,
     before: Option<&Generation>,
-    packages: &[Package<'_>],
-    diversions: &[Diversion],
+    (pinned, packages): (&[Pinned], &[Package<'_>]),
 ) -> Outcome<Scripts> {
-    let anew = || {
-        let mut plan = dpkg::fresh(packages);
-        divert(&mut plan, "", diversions);
-        Scripts { leaving: Vec::new(), plan, before: Vec::new() }
-    };
+    let anew = || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new() };
     let Some(before) = before else { return Ok(anew()) };
     let Some(capture) = before.capture else { return Ok(anew()) };
     let old = store.manifest(&capture.component)?.tree;
-    let manifests = compose::manifests(store, &before.packages)?;
-    let held = compose::packages(store, &manifests)?;
+    // Most packages stay as they are and have been read.
+    let known: BTreeMap<ComponentId, &Package<'_>> = pinned.iter().map(|p| p.component).zip(packages).collect();
+    let gone: Vec<Pinned> = before.packages.iter().filter(|p| !known.contains_key(&p.component)).cloned().collect();
+    let manifests = compose::manifests(store, &gone)?;
+    let mut held = compose::packages(store, &manifests)?;
+    held.extend(before.packages.iter().filter_map(|p| known.get(&p.component)).map(|package| (*package).clone()));
     let status = read_in(store, before, &old, STATUS)?;
-    let changed = changed_conffiles(&old, &manifests);
+    let changed = changed_conffiles(&old, held.iter().map(|package| package.manifest));
     match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }) {
         UpdatePlan::NeedsFresh { .. } => Ok(anew()),
-        UpdatePlan::Update { leaving, mut plan, forget } => {
-            divert(&mut plan, &read_in(store, before, &old, DIVERSIONS)?, diversions);
+        UpdatePlan::Update { leaving, plan, forget } => {
             let kept = old.into_iter().filter(|entry| !forget.contains(&entry.path)).collect();
             Ok(Scripts { leaving, plan, before: kept })
         }
     }
-}
-
-/// Adds diversions to dpkg's table of them, three lines each: from, to, by whom.
-fn divert(plan: &mut ConfigurePlan, table: &str, diversions: &[Diversion]) {
-    let mut text = table.to_owned();
-    for Diversion { package, from, to } in diversions {
-        let lines = format!("/{from}\n/{to}\n{package}\n");
-        if !text.contains(&lines) {
-            text.push_str(&lines);
-        }
-    }
-    if text == table {
-        return;
-    }
-    plan.placements.retain(|placement| placement.path.as_str() != DIVERSIONS);
-    plan.placements.push(Placement {
-        path: TreePath::new(DIVERSIONS).expect("it is a path"),
-        content: Content::Bytes(text.into()),
-        mode: 0o644,
-        replaces: true,
-    });
 }
 
 /// The text of a file of a generation, as captured or as placed.
@@ -100,9 +76,9 @@ fn find<'a>(entries: &'a [Entry], path: &str) -> Option<&'a Node> {
 }
 
 /// Conffiles that scripts changed or removed.
-fn changed_conffiles(captured: &[Entry], manifests: &[Manifest]) -> BTreeSet<String> {
+fn changed_conffiles<'a>(captured: &[Entry], manifests: impl Iterator<Item = &'a Manifest>) -> BTreeSet<String> {
     let touched = |path: &&String| find(captured, path.trim_start_matches('/')).is_some();
-    manifests.iter().flat_map(|manifest| &manifest.conffiles).filter(touched).cloned().collect()
+    manifests.flat_map(|manifest| &manifest.conffiles).filter(touched).cloned().collect()
 }
 
 impl Scripts {
