@@ -13,6 +13,7 @@ pub use auth::{AuthError, parse_auth};
 pub use parse::{Directive, ParseConfigError, parse_config};
 pub use read::ConfigError;
 
+use super::sources::AptSource;
 use crate::net;
 
 /// A tree of values, as apt keeps it: keys like `Acquire::http::Proxy`, in which case does not matter.
@@ -173,6 +174,15 @@ impl AptConfig {
     pub fn etc(&self, key: &str, default: &str) -> PathBuf {
         let path = self.config.find(&format!("Dir::Etc::{key}")).unwrap_or(default);
         self.locate(&self.etc, path)
+    }
+
+    /// How `sources` are reached: as configured, and with the user names and passwords that stand in their addresses. In
+    /// what is kept of the sources these do not stand, so a package of theirs can only be downloaded with these settings.
+    pub fn network_for(&self, sources: &[AptSource]) -> net::Settings {
+        let mut settings = self.network.clone();
+        let given = sources.iter().filter_map(|source| net::Credential::of(&source.uri.parse().ok()?));
+        settings.credentials.splice(0..0, given);
+        settings
     }
 
     /// `file` of `/etc/apt` and those of the directory `parts` whose names apt accepts, in apt's order.

@@ -204,3 +204,29 @@ pub(super) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
         headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(from: &str, location: &str, expected: Result<&str, &str>) {
+        let mut headers = HeaderMap::new();
+        set(&mut headers, header::LOCATION, location);
+        let found = next_hop(&from.parse().unwrap(), &headers).map(|uri| uri.to_string());
+        let found = found.map_err(|error| format!("{error:?}"));
+        match expected {
+            Ok(uri) => assert_eq!(found.as_deref(), Ok(uri)),
+            Err(kind) => assert!(found.as_ref().is_err_and(|error| error.starts_with(kind)), "{found:?}"),
+        }
+    }
+
+    #[test]
+    fn redirects_lose_no_encryption() {
+        check("https://a.example/x", "https://b.example/y", Ok("https://b.example/y"));
+        check("https://a.example/x/y", "../z", Ok("https://a.example/z"));
+        check("http://a.example/x", "https://b.example/y", Ok("https://b.example/y"));
+        check("https://a.example/x", "http://a.example/x", Err("InsecureRedirect"));
+        check("https://a.example/x", "file:///etc/passwd", Err("BadRedirect"));
+        check("https://a.example/x", "http://[", Err("BadRedirect"));
+    }
+}

@@ -132,7 +132,7 @@ impl Fetcher {
         monitor.event(&Event::Planned { transfers: requests.len(), bytes: 0 });
         let clients = self.clients.clone();
         let work = move |told: &_, request: &DocumentRequest| document(&clients, told, request);
-        let results = run(requests.to_vec(), self.settings().parallel, OnFailure::Continue, monitor, work);
+        let results = run(requests.to_vec(), self.settings().parallel, OnFailure::Continue, monitor, |_| 0, work);
         let with_request = results.into_iter().zip(requests);
         with_request
             .map(|(result, request)| result.unwrap_or_else(|| Err(FetchError::Stopped { uri: request.uri.clone() })))
@@ -149,6 +149,7 @@ impl Fetcher {
         monitor.event(&Event::Planned { transfers: requests.len(), bytes });
         let clients = self.clients.clone();
         let work = move |told: &_, request: &Request| transfer(&clients, told, request);
-        run(requests.to_vec(), self.settings().parallel, on_failure, monitor, work)
+        let weight = |request: &Request| request.expected.size.unwrap_or(0);
+        run(requests.to_vec(), self.settings().parallel, on_failure, monitor, weight, work)
     }
 }

@@ -1,6 +1,7 @@
 //! A small pool of threads that works through a list, and tells the caller's thread what happens.
 
 use std::{
+    cmp::Reverse,
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
@@ -56,13 +57,15 @@ pub(super) enum OnFailure {
     Continue,
 }
 
-/// Does `work` on all `jobs`, at most `parallel` at once, and gives the results in their order. Results that are missing
+/// Does `work` on all `jobs`, at most `parallel` at once, those of most `weight` first so that none of them is left for
+/// last, and gives the results in their order. Results that are missing
 /// (there was a failure and the call was to stop then) are `None`.
 pub(super) fn run<J, T, W>(
     jobs: Vec<J>,
     parallel: usize,
     on_failure: OnFailure,
     monitor: &dyn Monitor,
+    weight: impl Fn(&J) -> u64,
     work: W,
 ) -> Vec<Option<Result<T, FetchError>>>
 where
@@ -72,8 +75,9 @@ where
 {
     let mut results: Vec<_> = jobs.iter().map(|_| None).collect();
     let threads = parallel.clamp(1, jobs.len().max(1));
-    let queue: VecDeque<_> = jobs.into_iter().enumerate().collect();
-    let queue = Arc::new(Mutex::new(queue));
+    let mut queue: Vec<_> = jobs.into_iter().enumerate().collect();
+    queue.sort_by_key(|(_, job)| Reverse(weight(job)));
+    let queue = Arc::new(Mutex::new(VecDeque::from(queue)));
     let work = Arc::new(work);
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();

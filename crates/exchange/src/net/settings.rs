@@ -122,6 +122,19 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
+    /// The user name and password that stand in an address, for everything below it.
+    pub fn of(uri: &Uri) -> Option<Self> {
+        let (login, password) = uri.user_info()?;
+        Some(Self {
+            scheme: Some(uri.scheme()),
+            host: uri.host().to_owned(),
+            port: uri.url().port_or_known_default(),
+            path: uri.url().path().to_owned(),
+            login,
+            password: password.unwrap_or_default(),
+        })
+    }
+
     fn fits(&self, uri: &Uri) -> bool {
         self.scheme.unwrap_or(Scheme::Https) == uri.scheme()
             && self.host.eq_ignore_ascii_case(uri.host())

@@ -332,6 +332,7 @@ fn local_files() {
     fs::write(&source, "evil").unwrap();
     assert!(matches!(fetch(b"body"), Err(FetchError::WrongDigest { .. })));
     fs::write(&source, "body").unwrap();
+    fs::write(directory.path().join("x.partial"), "bad").unwrap();
     fetch(b"body").unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"body");
 }

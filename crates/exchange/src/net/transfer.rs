@@ -113,7 +113,7 @@ impl Transfer<'_> {
             );
             if wrong {
                 self.restart()?;
-                if !self.fresh && uri.is_remote() {
+                if !self.fresh {
                     self.fresh = true;
                     continue;
                 }

@@ -4,14 +4,17 @@ mod mirror;
 
 use std::{fs, path::Path, time::Duration};
 
+use aleph_component::Digest;
+
 use super::*;
 use crate::{
     apt::{
+        download::{DebRequest, DownloadError, deb_uri, download},
         release::{
             Refusal, ReleaseError, VerifyError,
             tests::signer::{Manner, Signer, armor, in_days},
         },
-        sources::{parse_deb822_sources, read_sources},
+        sources::{parse_deb822_sources, parse_one_line_sources, read_sources},
     },
     net::{FetchError, Silent},
 };
@@ -303,8 +306,8 @@ fn wrong_indices_are_refused() {
     // What is unpacked is something else than the Release file says.
     mirror.publish();
     let release = mirror.release();
-    let plain = aleph_component::Digest::of(b"Package: evil\n").to_string();
-    let lying = release.replace(&plain, &aleph_component::Digest::of(b"x").to_string());
+    let plain = Digest::of(b"Package: evil\n").to_string();
+    let lying = release.replace(&plain, &Digest::of(b"x").to_string());
     mirror.put("InRelease", mirror.signer.clearsign(&lying, &Manner::default()));
     check_kept(&host, &host.update(SOURCE, &mirror), |reason| {
         matches!(reason, SourceFailure::Index(IndexError::WrongDigest { .. }))
@@ -421,6 +424,16 @@ fn no_password_gets_into_the_state() {
     assert!(mirror.server.seen().iter().all(|seen| seen.header("authorization").is_some()));
     let state = fs::read_to_string(host.directory().join("state.json")).unwrap();
     assert!(!state.contains("secret") && !format!("{reports:?}").contains("secret"));
+    // And yet packages can be downloaded with it.
+    let config = host.config();
+    let line = format!("deb {with_password} stable main");
+    let sources = parse_one_line_sources(&line, Path::new("x"), &config.source_defaults()).unwrap();
+    let uri = deb_uri(&host.suites()[0].base_uri, "dists/stable/InRelease").unwrap();
+    let body = mirror.body("InRelease");
+    let package = DebRequest { uri, sha256: Digest::of(&body), size: body.len() as u64, file_name: "x".to_owned() };
+    let fetcher = Fetcher::new(config.network_for(&sources));
+    download(&fetcher, &[package], host.root.path(), &Silent).unwrap();
+    assert!(mirror.server.seen().iter().all(|seen| seen.header("authorization").is_some()));
     assert!(matches!(
         outcome(&host.update(&SOURCE.replace("MIRROR", &with_password), &mirror)),
         SourceOutcome::Unchanged
@@ -453,6 +466,25 @@ fn the_default_release_is_preferred() {
     let (_mirror, host) = updated();
     host.write("etc/apt/apt.conf", "APT::Architecture \"amd64\"; APT::Default-Release \"bookworm\";");
     assert_eq!(host.suites()[0].priority, 990);
+}
+
+#[test]
+fn packages_stay_in_the_cache() {
+    let (mirror, host) = published();
+    let body = mirror.body("InRelease");
+    let uri = deb_uri(&mirror.server.uri("/debian"), "dists/stable/InRelease").unwrap();
+    let package = |name: &str| DebRequest {
+        uri: uri.clone(),
+        sha256: Digest::of(&body),
+        size: body.len() as u64,
+        file_name: name.to_owned(),
+    };
+    let fetcher = Fetcher::new(host.config().network);
+    let fetch = |name| download(&fetcher, &[package(name)], &host.directory(), &Silent);
+    assert_eq!(fs::read(&fetch("a_1%3a2_amd64.deb").unwrap()[0]).unwrap(), body);
+    for name in ["../x", "/x", "", ".x", "a/b", "a\0b", &"x".repeat(300)] {
+        assert!(matches!(fetch(name), Err(DownloadError::Name { .. })), "{name}");
+    }
 }
 
 /// The archives that this machine is configured to use.

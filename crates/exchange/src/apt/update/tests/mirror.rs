@@ -114,6 +114,11 @@ impl Mirror {
         self.files.lock().unwrap().insert(format!("{}{path}", self.suite), bytes.into());
     }
 
+    /// What is served below the suite.
+    pub(super) fn body(&self, path: &str) -> Vec<u8> {
+        self.files.lock().unwrap()[&format!("{}{path}", self.suite)].clone()
+    }
+
     /// Changes what is served where the path ends in `end`.
     pub(super) fn change(&self, end: &str, change: impl Fn(&mut Vec<u8>)) {
         let mut files = self.files.lock().unwrap();
