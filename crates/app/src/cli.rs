@@ -148,9 +148,9 @@ pub(crate) enum Command {
     /// Run the command that a launcher names
     #[command(hide = true)]
     Launch {
-        launcher: PathBuf,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
+        /// The launcher, then the command's arguments: one list, so that none of them is taken for an option of ours.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
     },
     /// Run scripts for a composition that another process makes
     #[command(hide = true, name = WORKER)]

@@ -80,6 +80,7 @@ impl Store {
         let dead_trees = self.dead_trees(&alive_trees)?;
 
         report.components = dead_components.iter().map(|row| format!("{} {}", row.name, row.version)).collect();
+        report.components.sort();
         report.packages = dead_packages.len();
         report.trees = dead_trees.len();
         report.bytes = dead_components.iter().map(|row| row.size).sum();
@@ -93,6 +94,12 @@ impl Store {
             .chain(dead_components.iter().map(|row| self.layout().entry(&StoreName::new(row.id, &row.name))))
             .chain(dead_trees);
         let doomed: Vec<PathBuf> = doomed.collect();
+        // Killed half-way, it is finished by the next writer: packages are never without what they are bound to. On a
+        // full disk there may be no room for the list.
+        let list = self.doomed_list();
+        let below = |path: &PathBuf| path.strip_prefix(self.layout().root()).ok()?.to_str().map(str::to_owned);
+        let names: Vec<String> = doomed.iter().filter_map(below).collect();
+        let _ = crate::fs::replace(&list, &serde_json::to_vec(&names).expect("names serialise"));
         // First what takes room: on a full disk the database cannot be written before.
         self.discard(lock, &doomed)?;
         report.bytes = self.drop_unused_contents(lock)?;
@@ -101,7 +108,24 @@ impl Store {
             dead_components.iter().try_for_each(|row| db::delete_component(db, row.id.as_bytes()))
         });
         forgotten.inspect_err(|_| lock.abandon())?;
+        crate::remove_tree(&list)?;
         Ok(report)
+    }
+
+    /// Removes what a collection that was killed had found dead.
+    pub(crate) fn finish_collection(&self, lock: &WriteLock) -> Result<(), StoreError> {
+        let list = crate::fs::read_if_there(&self.doomed_list())?;
+        let doomed: Vec<String> = list.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let path = |name: &String| match name.split_once('/')? {
+            ("store", name) if !name.contains('/') => Some(self.layout().store().join(name)),
+            ("trees", name) if !name.contains('/') => Some(self.layout().trees().join(name)),
+            _ => None,
+        };
+        self.discard(lock, &doomed.iter().filter_map(path).collect::<Vec<_>>())
+    }
+
+    fn doomed_list(&self) -> PathBuf {
+        self.layout().tmp().join("doomed.json")
     }
 
     fn dead_trees(&self, alive: &BTreeSet<TreeId>) -> Result<Vec<PathBuf>, StoreError> {

@@ -18,8 +18,8 @@ use crate::{
     output::{Printer, bold, count, cyan},
 };
 
-/// Changes with more lines than this are summed up unless they are asked for.
-const MANY: usize = 40;
+/// Of changes with more lines than this, only those of what was asked for are shown.
+const MANY: usize = 16;
 
 /// Adds packages to the view.
 pub(crate) fn add(host: &Host, printer: &Printer, packages: &[String], recommends: bool) -> Outcome {
@@ -64,7 +64,12 @@ pub(crate) fn report(printer: &Printer, changed: &Changed) {
                 "archive_bytes": plan.chosen.iter().map(|chosen| chosen.size).sum::<u64>(),
             });
             printer.answer("plan", &data, |_| {
-                format!("{}\n{} would change: {}", listed(&changes), bold(plan.record.name.as_str()), summed(&changes))
+                format!(
+                    "{}{} would change: {}",
+                    listed(plan, &changes),
+                    bold(plan.record.name.as_str()),
+                    summed(&changes)
+                )
             });
         }
         Changed::Done(plan, applied) => done(printer, plan, applied),
@@ -83,8 +88,8 @@ fn done(printer: &Printer, plan: &Plan, applied: &Applied) {
     }
     printer.answer("change", &data, |_| {
         format!(
-            "{}\n{} is now at generation {}: {}, in {}",
-            listed(&changes),
+            "{}{} is now at generation {}: {}, in {}",
+            listed(plan, &changes),
             bold(applied.view.record.name.as_str()),
             generation.number,
             summed(&changes),
@@ -98,18 +103,25 @@ fn done(printer: &Printer, plan: &Plan, applied: &Applied) {
     }
 }
 
-/// The lines of a change, or its size if they are many.
-fn listed(changes: &[Difference]) -> String {
+/// The lines of a change; of many, those that were asked for.
+fn listed(plan: &Plan, changes: &[Difference]) -> String {
     let (loud, relinked): (Vec<Difference>, Vec<Difference>) =
         changes.iter().cloned().partition(|difference| !matches!(difference.change, Change::Relinked { .. }));
-    let mut text = super::view::lines(&loud[..loud.len().min(MANY)]);
-    if loud.len() > MANY {
-        text.push_str(&format!("\n… and {} more: `aleph view diff` lists them", loud.len() - MANY));
+    let asked_for = |difference: &&Difference| {
+        let name = difference.package.split(':').next();
+        plan.requested.iter().any(|request| Some(request.name()) == name)
+    };
+    let shown: Vec<Difference> =
+        if loud.len() > MANY { loud.iter().filter(asked_for).cloned().collect() } else { loud.clone() };
+    let mut text = super::view::lines(&shown);
+    if shown.len() < loud.len() {
+        text.push_str(&format!("\nand {} that these need: `aleph view diff` lists them", loud.len() - shown.len()));
     }
-    if !relinked.is_empty() && relinked.len() <= 8 {
+    if relinked.len() <= MANY && !relinked.is_empty() {
         text.push_str(&format!("\n{}", super::view::lines(&relinked)));
     }
-    text.trim_start_matches('\n').to_owned()
+    let text = text.trim_matches('\n');
+    if text.is_empty() { String::new() } else { format!("{text}\n") }
 }
 
 /// `3 added, 1 replaced, 12 relinked`.

@@ -52,7 +52,7 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "aleph", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Launch { launcher, arguments } => run::launch(&launcher, arguments),
+        Command::Launch { words } => run::launch(words),
         Command::Worker => run::worker(),
     }
 }

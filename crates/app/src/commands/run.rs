@@ -74,16 +74,16 @@ fn has(host: &Host, layers: &RunLayers, program: &Path) -> bool {
 }
 
 /// Runs the command that a launcher names.
-pub(crate) fn launch(launcher: &Path, arguments: Vec<OsString>) -> Outcome {
-    let text = std::fs::read_to_string(launcher)?;
-    let launcher = Launcher::parse(&launcher.display().to_string(), &text)?;
+pub(crate) fn launch(mut words: Vec<OsString>) -> Outcome {
+    let path = words.remove(0);
+    let text = std::fs::read_to_string(&path)?;
+    let launcher = Launcher::parse(&path.display().to_string(), &text)?;
     let global = crate::cli::Global::for_launcher(&launcher.store, &launcher.view);
     let host = Host::from_environment(&global)?;
     let name: ViewName = launcher.view.parse()?;
     let layers = current(&host, &name)?.ok_or_else(|| crate::host::no_view(&name))?;
-    let mut command = vec![OsString::from(launcher.command)];
-    command.extend(arguments);
-    Err(start(&host, &layers, false, command).into())
+    words.insert(0, launcher.command.into());
+    Err(start(&host, &layers, false, words).into())
 }
 
 /// Serves another aleph that composes a view.

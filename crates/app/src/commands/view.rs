@@ -96,6 +96,9 @@ fn diff(host: &Host, printer: &Printer, from: Option<u32>, to: Option<u32>) -> O
         None => Vec::new(),
     };
     let differences = difference(&from, &to.packages);
+    if differences.is_empty() {
+        printer.note("the two hold the same packages");
+    }
     printer.answer("diff", &differences, |differences| lines(differences));
     Ok(ExitCode::SUCCESS)
 }
