@@ -149,18 +149,34 @@ impl Preferences {
         }
     }
 
-    /// The priority of version `version` of `package` in `suite`.
+    /// The priority of version `version` of `package` if only `suite` offers it.
     pub fn priority(&self, package: &str, version: &str, suite: &Suite) -> i32 {
         self.priority_of(&Subject { package, source: None, version }, suite)
     }
 
-    /// The priority of `subject` in `suite`: that of the first record about this very package, else that of the first
-    /// record about all packages, else the suite's own. The default release precedes records about all packages.
+    /// The priority of `subject` if only `suite` offers it.
     pub fn priority_of(&self, subject: &Subject<'_>, suite: &Suite) -> i32 {
+        self.priority_among(subject, std::iter::once(suite)).unwrap_or(suite.priority)
+    }
+
+    /// The priority of `subject` if these suites offer it; `None` if none does.
+    ///
+    /// That of the first record about this very package that fits one of the suites, else the highest of the suites: that
+    /// of the first record about all packages, or else the suite's own. The default release precedes records about all
+    /// packages. Checked against apt's own policy.
+    pub fn priority_among<'a, I>(&self, subject: &Subject<'_>, suites: I) -> Option<i32>
+    where
+        I: IntoIterator<Item = &'a Suite>,
+        I::IntoIter: Clone,
+    {
+        let suites = suites.into_iter();
+        let own = suites.clone().map(|suite| self.general(subject, suite)).max()?;
         let mut specific = self.pins.iter().filter(|pin| pin.names(subject));
-        if let Some(pin) = specific.find(|pin| pin.target.fits(subject, suite)) {
-            return pin.priority;
-        }
+        let pin = specific.find(|pin| suites.clone().any(|suite| pin.target.fits(subject, suite)));
+        Some(pin.map_or(own, |pin| pin.priority))
+    }
+
+    fn general(&self, subject: &Subject<'_>, suite: &Suite) -> i32 {
         if suite.priority == DEFAULT_RELEASE {
             return suite.priority;
         }
@@ -187,8 +203,8 @@ impl Pin {
     fn names(&self, subject: &Subject<'_>) -> bool {
         self.packages.iter().any(|pattern| match pattern {
             PackagePattern::All => false,
-            PackagePattern::Name(pattern) => pattern.fits(subject.package),
-            PackagePattern::Source(pattern) => pattern.fits(subject.source.unwrap_or(subject.package)),
+            PackagePattern::Name(pattern) => pattern.fits_name(subject.package),
+            PackagePattern::Source(pattern) => pattern.fits_name(subject.source.unwrap_or(subject.package)),
         })
     }
 

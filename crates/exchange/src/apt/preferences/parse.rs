@@ -60,7 +60,7 @@ fn pin(record: &Paragraph<'_>) -> Result<Option<Pin>, PreferencesError> {
     let (packages, target, priority) = (field("Package")?, field("Pin")?, field("Pin-Priority")?);
     let wrong = PreferencesError::Priority { line: priority.line };
     let priority = priority.value.trim().parse::<i32>().ok().filter(|value| *value != 0).ok_or(wrong)?;
-    let names: Vec<&str> = packages.value.split([' ', '\t', '\n', ',']).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = packages.value.split_whitespace().collect();
     if names.is_empty() {
         return Err(PreferencesError::Missing { line: packages.line, field: "Package" });
     }

@@ -1,4 +1,4 @@
-//! Shell patterns, as fnmatch(3) has them.
+//! Shell patterns, as apt matches them: like fnmatch(3), and mostly without regard to case.
 
 use std::fmt;
 
@@ -41,7 +41,15 @@ impl Pattern {
         Self { text: text.to_owned(), parts }
     }
 
-    /// True if it stands for `text`.
+    /// True if it stands for the package name `name`. As in apt, case counts only where there are no wildcards.
+    pub fn fits_name(&self, name: &str) -> bool {
+        match self.parts.iter().all(|part| matches!(part, Part::Exactly(_))) {
+            true => self.text == name,
+            false => self.fits(name),
+        }
+    }
+
+    /// True if it stands for `text`; case does not matter.
     pub fn fits(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let (mut part, mut at) = (0, 0);
@@ -77,8 +85,12 @@ impl Part {
     fn fits(&self, c: char) -> bool {
         match self {
             Self::Any | Self::One => true,
-            Self::Exactly(wanted) => *wanted == c,
-            Self::Among { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
+            Self::Exactly(wanted) => wanted.eq_ignore_ascii_case(&c),
+            Self::Among { negated, ranges } => {
+                let either = [c.to_ascii_lowercase(), c.to_ascii_uppercase()];
+                let mut hits = ranges.iter().filter(|(low, high)| either.iter().any(|c| (low..=high).contains(&c)));
+                hits.next().is_some() != *negated
+            }
         }
     }
 }
@@ -139,7 +151,15 @@ mod tests {
         check("a[b", &["a[b"], &["ab"]);
         check("1.2*", &["1.2", "1.2-3"], &["1.1"]);
         check("\\*", &["*"], &["x"]);
+        check("o=Deb*[A-C]", &["O=dEbianb"], &["o=debiand"]);
         check("*a*b*c", &["xaybzc", "abc", "aabbcc"], &["abcx", "acb"]);
+    }
+
+    #[test]
+    fn the_case_of_plain_names_counts() {
+        assert!(Pattern::new("libc6").fits_name("libc6"));
+        assert!(!Pattern::new("LIBC6").fits_name("libc6"));
+        assert!(Pattern::new("LIB*").fits_name("libc6"));
     }
 
     proptest::proptest! {

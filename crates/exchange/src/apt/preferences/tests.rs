@@ -44,6 +44,10 @@ fn the_first_fitting_record_decides() {
     check("Package: *\nPin: origin \"mirror.example\"\nPin-Priority: 7\n", 7);
     check("Package: *\nPin: origin \"\"\nPin-Priority: 7\n", 500);
     check("Package: *\nPin: version 1*\nPin-Priority: 7\n", 500);
+    check("Package: libx1\nPin: release o=debian,n=BOOK*\nPin-Priority: 7\n", 7);
+    check("Package: LIBX1\nPin: version *\nPin-Priority: 7\n", 500);
+    check("Package: libx1, y\nPin: version *\nPin-Priority: 7\n", 500);
+    check("Package: libx1\nPin: release a=bookworm\nPin-Priority: 7\n", 500);
     check("Package: src:libx1\nPin: version 1.2-3\nPin-Priority: 7\n", 7);
 }
 
@@ -55,6 +59,18 @@ fn records_about_one_package_precede_those_about_all() {
     assert_eq!(preferences.priority("y", "1", &suite("stable", "bookworm", 500)), 50);
     assert_eq!(preferences.priority("y", "1", &suite("stable", "bookworm", 990)), 990);
     assert!(!preferences.is_silent_about("y"));
+}
+
+#[test]
+fn one_fitting_suite_of_several_suffices() {
+    let pinned = preferences("Package: libx1\nPin: release n=sid\nPin-Priority: 70\n");
+    let (stable, sid) = (suite("stable", "bookworm", 500), suite("unstable", "sid", 500));
+    let subject = Subject { package: "libx1", source: None, version: "1" };
+    assert_eq!(pinned.priority_among(&subject, [&stable, &sid]), Some(70));
+    assert_eq!(pinned.priority_among(&subject, [&stable]), Some(500));
+    assert_eq!(pinned.priority_among(&subject, []), None);
+    let general = preferences("Package: *\nPin: release n=sid\nPin-Priority: 70\n");
+    assert_eq!(general.priority_among(&subject, [&stable, &sid]), Some(500));
 }
 
 #[test]
