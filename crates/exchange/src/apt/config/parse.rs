@@ -174,12 +174,15 @@ impl Parser {
         let line = self.line;
         let mut words = words.into_iter();
         let (tag, _) = words.next().unwrap_or_default();
-        // Several quoted strings in a row are one value.
+        // Several quoted strings in a row are one value, with blanks between them.
         let mut value: Option<(String, bool)> = None;
         for (word, quoted) in words {
             match &mut value {
                 None => value = Some((word, quoted)),
-                Some((text, true)) if quoted => text.push_str(&word),
+                Some((text, true)) if quoted => {
+                    text.push(' ');
+                    text.push_str(&word);
+                }
                 Some(_) => return Err(ParseConfigError::Junk { line, key: tag }),
             }
         }

@@ -26,11 +26,14 @@ fn statements_scopes_lists_and_comments() {
     check("A \"v\" { B x; }", &[("A", "v"), ("A::B", "x")]);
     check("// c\n# d\n/* e\n f */ A \"b\"; // g\n", &[("A", "b")]);
     check("A::http::Proxy http://proxy.example:3128/; // c", &[("A::http::Proxy", "http://proxy.example:3128/")]);
-    check("A \"b // c\" \"# d\";", &[("A", "b // c# d")]);
+    check("A \"b // c\" \"# d\";", &[("A", "b // c # d")]);
     check("#clear A::B;\n#include \"x\";", &[("#clear", "A::B"), ("#include", "x")]);
     check("A::L:: \"x\"; A::L:: \"y\";", &[("A::L::", "x"), ("A::L::", "y")]);
     check("A {\"b\";};", &[("A::", "b")]);
     check("A::Proxy::\"host.example\" \"DIRECT\";", &[("A::Proxy::host.example", "DIRECT")]);
+    check("A { \"1\" };", &[("A::", "1")]);
+    check("A {\n B \"1\"; C\n \"2\";\n};", &[("A::B", "1"), ("A::C", "2")]);
+    check("A::U \"a;b{c}%41\";", &[("A::U", "a;b{c}%41")]);
     check(";;", &[]);
 }
 
