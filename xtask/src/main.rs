@@ -29,8 +29,8 @@ fn main() -> ExitCode {
         "check" => check::check(),
         "ci" => check::check().and_then(|()| test::test(rest)),
         "bench" => bench::bench(rest),
-        "setup" if rest == ["--bench"] => setup::install(setup::PEERS),
-        "setup" if rest.is_empty() => setup::install(setup::TESTS),
+        "setup" if rest == ["--bench"] => setup::for_comparisons(),
+        "setup" if rest.is_empty() => setup::for_tests(),
         "help" | "-h" | "--help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,11 +1,11 @@
 //! What the tests and the comparisons need of the host, and how it gets there.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use crate::tool::{Outcome, has_program, is_root, run, succeeds};
+use crate::tool::{Outcome, has_program, is_root, output, run, succeeds};
 
 /// A Debian package that is needed, and by what it is recognised where there is no dpkg.
-pub(crate) struct Need {
+struct Need {
     package: &'static str,
     program: &'static str,
     purpose: &'static str,
@@ -16,7 +16,7 @@ const fn need(package: &'static str, program: &'static str, purpose: &'static st
 }
 
 /// What the tests use.
-pub(crate) const TESTS: &[Need] = &[
+const TESTS: &[Need] = &[
     need("gcc", "gcc", "links Rust programs, compiles bundled C and the small packages of the tests"),
     need("libc6-dev", "gcc", "headers for these"),
     need("make", "make", "build scripts of bundled C"),
@@ -34,7 +34,7 @@ pub(crate) const TESTS: &[Need] = &[
 ];
 
 /// What the comparisons use besides.
-pub(crate) const PEERS: &[Need] = &[
+const PEERS: &[Need] = &[
     need("dpkg", "dpkg-deb", "unpacks packages: the peer of import"),
     need("dpkg-dev", "dpkg-scanpackages", "indexes packages for mmdebstrap"),
     need("mmdebstrap", "mmdebstrap", "makes trees of packages: a peer of import"),
@@ -44,8 +44,24 @@ pub(crate) const PEERS: &[Need] = &[
     need("findutils", "xargs", "two processes at once"),
 ];
 
+/// Brings about everything that the tests need.
+pub(crate) fn for_tests() -> Outcome {
+    install(TESTS)?;
+    if has_lists() {
+        return Ok(());
+    }
+    eprintln!("missing on this machine: apt's package lists, on which the solver is compared with apt");
+    update().map_err(|error| format!("{error}; fetch them, as with: apt-get update").into())
+}
+
+/// Brings about everything that the comparisons need.
+pub(crate) fn for_comparisons() -> Outcome {
+    for_tests()?;
+    install(PEERS)
+}
+
 /// Installs those that are missing, as root or with sudo, or says which they are.
-pub(crate) fn install(needs: &[Need]) -> Outcome {
+fn install(needs: &[Need]) -> Outcome {
     let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
@@ -55,20 +71,14 @@ pub(crate) fn install(needs: &[Need]) -> Outcome {
     eprintln!("missing on this machine:\n{}", list.join("\n"));
     let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
     let by_hand = format!("install them, as with: apt-get install {}", names.join(" "));
-    if !has_program("apt-get") {
-        return Err(format!("this machine has no apt-get; {by_hand}").into());
-    }
-    if !is_root() && !succeeds(Command::new("sudo").arg("true")) {
-        return Err(format!("neither root nor allowed to use sudo; {by_hand}").into());
-    }
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(&names);
-    // Lists may be absent, as in container images, or older than what the mirror has kept.
-    if run(&mut apt_get(&arguments)).is_ok() {
-        return Ok(());
-    }
-    run(&mut apt_get(&["update"])).map_err(|error| format!("{error}; is there a network? Else {by_hand}"))?;
-    run(&mut apt_get(&arguments)).map_err(|error| format!("{error}; {by_hand}").into())
+    let outcome = match has_lists() {
+        // Lists may be older than what the mirror has kept.
+        true => apt_get(&arguments).or_else(|_| update().and_then(|()| apt_get(&arguments))),
+        false => update().and_then(|()| apt_get(&arguments)),
+    };
+    outcome.map_err(|error| format!("{error}; {by_hand}").into())
 }
 
 impl Need {
@@ -82,12 +92,29 @@ impl Need {
     }
 }
 
-fn apt_get(arguments: &[&str]) -> Command {
+/// Whether apt has fetched what its sources offer. Container images come without.
+fn has_lists() -> bool {
+    let mut targets = Command::new("apt-get");
+    targets.args(["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]);
+    output(&mut targets).is_ok_and(|files| files.lines().any(|file| Path::new(file).exists()))
+}
+
+fn update() -> Outcome {
+    apt_get(&["update"]).map_err(|error| format!("{error}; is there a network?").into())
+}
+
+/// Runs apt-get with the right to change the machine.
+fn apt_get(arguments: &[&str]) -> Outcome {
+    if !has_program("apt-get") {
+        return Err("this machine has no apt-get".into());
+    }
     let mut command = Command::new(if is_root() { "env" } else { "sudo" });
     if !is_root() {
+        if !succeeds(Command::new("sudo").arg("true")) {
+            return Err("neither root nor allowed to use sudo".into());
+        }
         command.arg("env");
     }
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300"]);
-    command.args(arguments);
-    command
+    run(command.args(arguments))
 }

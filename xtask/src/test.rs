@@ -10,7 +10,7 @@ pub(crate) fn test(arguments: &[String]) -> Outcome {
     let (own, arguments): (Vec<String>, Vec<String>) =
         arguments.iter().cloned().partition(|argument| argument == "--no-setup");
     if own.is_empty() {
-        setup::install(setup::TESTS).map_err(|error| format!("{error}\n  `--no-setup` runs the tests without"))?;
+        setup::for_tests().map_err(|error| format!("{error}\n  `--no-setup` runs the tests without"))?;
     }
     let plan = Plan::from_arguments(&arguments);
     if !succeeds(cargo().args(["nextest", "--version"])) {

@@ -211,7 +211,17 @@ pub(super) fn discard(bench: &Bench, path: &Path) -> Outcome {
     }
     let trash = bench.work.join("trash");
     fs::create_dir_all(&trash)?;
-    Ok(fs::rename(path, trash.join(bench.fresh().file_name().unwrap_or_default()))?)
+    fs::rename(path, trash.join(bench.fresh().file_name().unwrap_or_default()))?;
+    if free_bytes(&bench.work)? < LITTLE { remove(&trash) } else { Ok(()) }
+}
+
+/// With less space than this in bytes, what was put aside is removed at once after all.
+const LITTLE: u64 = 6 << 30;
+
+/// What the file system has left.
+fn free_bytes(path: &Path) -> Outcome<u64> {
+    let text = output(Command::new("df").args(["--output=avail", "--block-size=1"]).arg(path))?;
+    Ok(text.lines().last().unwrap_or_default().trim().parse()?)
 }
 
 /// Removes what was put aside, and what an interrupted run left.

@@ -67,7 +67,7 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
             }
         }
     }
-    setup::install(setup::PEERS)?;
+    setup::for_comparisons()?;
     std::fs::create_dir_all(work.join("results"))?;
     let aleph = match aleph {
         Some(aleph) => aleph,
