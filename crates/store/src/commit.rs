@@ -43,16 +43,21 @@ impl Store {
             (component.directory.clone(), self.layout().entry(&name))
         });
         self.move_in(lock, moves.collect())?;
+        self.record_staged(lock, &staged)?;
+        Ok(staged.into_iter().map(|component| component.id).collect())
+    }
+
+    /// Records components that were just moved in.
+    pub(crate) fn record_staged(&self, lock: &mut WriteLock, staged: &[Staged]) -> Result<(), StoreError> {
         self.recorded(lock, |db| {
-            for component in &staged {
+            for component in staged {
                 insert_component(db, component.id.as_bytes(), &component.manifest)?;
                 if let Some(origin) = &component.origin {
                     insert_origin(db, component.id.as_bytes(), origin)?;
                 }
             }
             Ok(())
-        })?;
-        Ok(staged.into_iter().map(|component| component.id).collect())
+        })
     }
 
     /// Makes the packages of `specs` that the store does not have. Every package that one of them is bound to must be

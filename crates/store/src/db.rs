@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Mutex};
 
 use aleph_component::{Digest, Linked, Manifest, Node};
-use rusqlite::{Connection, OpenFlags, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use crate::{Origin, StoreError, layout::Layout};
 
@@ -97,17 +97,24 @@ impl Db {
     fn open_with(
         layout: &Layout,
         flags: OpenFlags,
-        prepare: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+        prepare: impl Fn(&mut Connection) -> rusqlite::Result<()>,
     ) -> Result<Self, StoreError> {
         let path = layout.db();
-        let open = || {
+        let open = |alone: bool| {
             let mut connection = Connection::open_with_flags(&path, flags)?;
             connection.busy_timeout(std::time::Duration::from_secs(30))?;
             connection.set_prepared_statement_cache_capacity(32);
+            if alone {
+                connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            }
             prepare(&mut connection)?;
             Ok(connection)
         };
-        match open() {
+        let full = |error: &rusqlite::Error| {
+            matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::DiskFull))
+        };
+        // On a full disk there may be no room for what connections share. One that is alone needs none.
+        match open(false).or_else(|error| if full(&error) { open(true) } else { Err(error) }) {
             Ok(connection) => Ok(Self { path, connection: Mutex::new(connection) }),
             Err(source) => Err(StoreError::Database { path, source }),
         }

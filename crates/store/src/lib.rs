@@ -69,7 +69,9 @@ impl Store {
     pub fn open_with(root: &Path, remover: Option<Remover>) -> Result<Self, StoreError> {
         let layout = Layout::new(root);
         format::prepare(&layout)?;
-        let store = Self { db: db::Db::open(&layout)?, objects: Objects::new(&layout), layout, remover };
+        // The database would only say that it cannot be opened.
+        let database = db::Db::open(&layout).or_else(|error| lock::may_write(&layout).map_err(Into::into).and(Err(error)));
+        let store = Self { db: database?, objects: Objects::new(&layout), layout, remover };
         store.recover_if_abandoned()?;
         Ok(store)
     }

@@ -125,9 +125,14 @@ pub(crate) fn wait(layout: &Layout) -> Result<File, FsError> {
     Ok(file)
 }
 
+/// Whether this process may write to the store at all.
+pub(crate) fn may_write(layout: &Layout) -> Result<(), FsError> {
+    open(layout).map(drop)
+}
+
 fn open(layout: &Layout) -> Result<File, FsError> {
     let path = layout.lock();
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).context("open", &path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).context("write to", &path)
 }
 
 fn holder(file: &mut File) -> Holder {

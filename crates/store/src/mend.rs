@@ -95,9 +95,7 @@ impl Store {
         let name = StoreName::new(staged.id, &staged.manifest.name);
         self.put_in_place(&staged.directory, &self.layout().entry(&name))?;
         seal(&self.layout().entry(&name))?;
-        // What is there already only has to be recorded.
-        self.commit(lock, vec![staged])?;
-        Ok(())
+        self.record_staged(lock, &[staged])
     }
 
     /// Makes a package's directory again from what the database knows of it.

@@ -47,6 +47,7 @@ impl Store {
     /// Removes work in progress, records finished directories that the database does not know, forgets rows whose
     /// directory is gone, and drops contents that nothing uses.
     pub(crate) fn clean_up(&self, lock: &mut WriteLock) -> Result<(), StoreError> {
+        self.finish_collection(lock)?;
         let tmp = self.layout().tmp();
         for entry in fs::read_dir(&tmp).context("read", &tmp)? {
             self.remove_left_over(&entry.context("read", &tmp)?.path())?;

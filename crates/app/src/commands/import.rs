@@ -31,12 +31,13 @@ pub(crate) fn import(host: &Host, printer: &Printer, files: &[PathBuf]) -> Outco
     let mut timings = Timings::default();
     let mut lock = host.lock(&store, "importing", printer)?;
     let ids = timings.measure("import", || archives::import(host, printer, &store, &mut lock, &archives))?;
-    drop(lock);
     let mut rows = Vec::new();
     for (id, file) in ids.iter().zip(files) {
         let row = store.component_row(id)?;
         rows.push(json!({ "file": file, "component": id, "name": row.name, "version": row.version, "architecture": row.architecture, "bytes": row.size }));
     }
+    // Not before: what nothing needs yet may be collected as soon as the lock is free.
+    drop(lock);
     let data = json!({ "imported": rows, "timings_ms": timings });
     printer.answer("import", &data, |_| {
         if rows.len() > 12 {

@@ -1,10 +1,10 @@
 //! Carrying out a plan: archives, components, packages, trees, scripts, generation. No decisions are made here.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use aleph_component::{ComponentId, Digest, Entry, Manifest, Unlinked, link};
 use aleph_store::{PackageSpec, Store, WriteLock};
-use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views, commands};
+use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views};
 
 use super::{
     archives::{self, Archive},
@@ -30,8 +30,12 @@ pub(crate) struct Applied {
 /// the plan was made.
 pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) -> Outcome<Applied> {
     let mut timings = Timings::default();
-    let paths = timings.measure("download", || super::sources::download(host, printer, store, &plan.chosen))?;
+    let download = || super::sources::download(host, printer, store, &plan.chosen);
+    let mut paths = timings.measure("download", download)?;
     let mut lock = host.lock(store, &plan.reason, printer)?;
+    if collected(store, &plan.chosen, &paths)? {
+        paths = timings.measure("download", download)?;
+    }
     let view = Views::new(store).get_or_create(plan.record.clone())?;
     if view.current_number()? != plan.before.as_ref().map(|before| before.number) {
         return Err(Failure::stale());
@@ -79,6 +83,16 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     let draft = Draft { generation, launchers, aleph: Host::program()?, lock: lock_digest };
     let generation = timings.measure("switch", || view.advance(store, &lock, draft))?;
     Ok(Applied { view, generation, timings })
+}
+
+/// Whether something that the store had before there was a lock is gone again.
+fn collected(store: &Store, chosen: &[Chosen], paths: &[Option<PathBuf>]) -> Outcome<bool> {
+    for (chosen, _) in chosen.iter().zip(paths).filter(|(_, path)| path.is_none()) {
+        if store.component_of_archive(&chosen.archive)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn import(
@@ -129,7 +143,7 @@ fn linked(store: &Store, lock: &mut WriteLock, chosen: &[Chosen], components: &[
     Ok(pinned)
 }
 
-/// The commands of the packages that somebody asked for, and what scripts linked to them.
+/// What the view puts on `PATH`.
 fn launchers(
     host: &Host,
     view: &View,
@@ -137,21 +151,7 @@ fn launchers(
     manifests: &[Manifest],
     captured: &[Entry],
 ) -> Vec<(String, Launcher)> {
-    let mut found: BTreeMap<String, String> = BTreeMap::new();
-    for (_, manifest) in pinned.iter().zip(manifests).filter(|(pinned, _)| pinned.requested) {
-        found.extend(commands(&compose::placed(manifest)));
-    }
-    // `/usr/bin/vi -> /etc/alternatives/vi -> /usr/bin/vim.nox`: a command too if what it ends at is one.
-    let paths: std::collections::BTreeSet<&String> = found.values().collect();
-    let alternatives = compose::alternatives(captured);
-    let linked: Vec<(String, String)> = alternatives
-        .into_iter()
-        .filter(|(_, target)| paths.contains(target))
-        .map(|(path, _)| (path.rsplit('/').next().unwrap_or_default().to_owned(), path))
-        .collect();
-    for (name, path) in linked {
-        found.entry(name).or_insert(path);
-    }
     let launcher = |command| Launcher { store: host.store_root.clone(), view: view.record.name.to_string(), command };
+    let found = super::launchers::launched(pinned, manifests, captured);
     found.into_iter().map(|(name, command)| (name, launcher(command))).collect()
 }
