@@ -29,7 +29,11 @@ pub(super) fn mark(universe: &mut Universe<'_>, demands: &[Demand], recommends: 
     let mut marker = Marker { universe, recommends, states: Vec::new(), deferred: Vec::new() };
     // As apt does, everything asked for is taken first, so that it satisfies what the others need.
     for demand in demands {
-        let choice = demand.choices[0];
+        // The best choice that meets whatever else is demanded of the package.
+        let package = marker.package(demand.choices[0]);
+        let same = |other: &&Demand| marker.package(other.choices[0]) == package;
+        let meets = |choice: &&ChoiceNumber| demands.iter().filter(same).all(|other| other.choices.contains(choice));
+        let choice = *demand.choices.iter().find(meets).unwrap_or(&demand.choices[0]);
         let state = marker.state(marker.package(choice));
         state.candidate = Some(choice);
         state.chosen = Some(choice);

@@ -94,6 +94,8 @@ fn versions_are_the_best_that_the_request_allows() {
     check(text, "a", "a=2 b=2");
     check(text, "a=1", "a=1 b=1");
     check(text, "a b=1", "a=1 b=1");
+    check(text, "a=1 a", "a=1 b=1");
+    check(text, "a a=1", "a=1 b=1");
     check("a 1:1~rc1\n a 9", "a", "a=1:1~rc1");
     check("a 1:1\n a 1:1~rc1", "a", "a=1:1");
 }
