@@ -20,12 +20,15 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(Item, &mut dyn Read) -> Result<(),
 /// A Debian package being read, once, from its beginning to its end.
 pub(super) struct Archive<R> {
     ar: ArReader<R>,
+    /// Whether nobody will compare the digest that [`Archive::finish`] gives.
+    checked: bool,
     limits: Limits,
 }
 
 impl<R: Read> Archive<R> {
-    /// Begins a package: checks that it is one of format 2.
-    pub(super) fn new(inner: R, limits: &Limits) -> Result<Self, Refusal> {
+    /// Begins a package: checks that it is one of format 2. Sums inside are not `checked` where the digest that
+    /// [`Archive::finish`] gives will be compared.
+    pub(super) fn new(inner: R, checked: bool, limits: &Limits) -> Result<Self, Refusal> {
         let mut ar = ArReader::new(inner)?;
         let first = ar.next_member()?.ok_or(Refusal::Missing { member: "debian-binary" })?;
         if first.name != "debian-binary" {
@@ -43,7 +46,7 @@ impl<R: Read> Archive<R> {
         if !minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(Refusal::Version { found: version.chars().take(20).collect() });
         }
-        Ok(Self { ar, limits: limits.clone() })
+        Ok(Self { ar, checked, limits: limits.clone() })
     }
 
     /// Reads `control.tar`, which must come next. Returns the member's name.
@@ -91,7 +94,7 @@ impl<R: Read> Archive<R> {
         let limit = allowance(member.size, absolute, &self.limits);
         let mut packed = self.ar.content();
         let damaged = |source| Refusal::Unpack { member: member.name.clone(), source };
-        let result = packing.unpack(&mut packed, &self.limits).map_err(damaged).and_then(|reader| {
+        let result = packing.unpack(&mut packed, self.checked, &self.limits).map_err(damaged).and_then(|reader| {
             let reader = Bounded::new(reader, limit, &exceeded);
             walk(reader, &member.name, &self.limits, visit)
         });

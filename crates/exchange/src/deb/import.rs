@@ -94,7 +94,7 @@ fn import_reader(
     limits: &Limits,
 ) -> Result<Staged, Refusal> {
     let keep = |source| Refusal::Store { member: "data.tar".to_owned(), source };
-    let mut archive = Archive::new(reader, limits)?;
+    let mut archive = Archive::new(reader, expect.is_none(), limits)?;
     let mut tree = staging.tree().map_err(keep)?;
     let members = read_control(&mut archive, &mut tree)?;
     let control = parse_control(members.get("control").ok_or(Refusal::Missing { member: "control" })?)?;

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, Read},
 };
 
-use liblzma::stream::{CONCATENATED, Stream};
+use liblzma::stream::{CONCATENATED, IGNORE_CHECK, Stream};
 
 use super::Limits;
 
@@ -30,13 +30,20 @@ impl Packing {
         })
     }
 
-    /// A reader of what is packed in `packed`.
-    pub(super) fn unpack<'a>(self, packed: impl BufRead + 'a, limits: &Limits) -> io::Result<Box<dyn Read + 'a>> {
+    /// A reader of what is packed in `packed`. The packing's own sums need not be `checked` where a digest of the whole
+    /// archive will be.
+    pub(super) fn unpack<'a>(
+        self,
+        packed: impl BufRead + 'a,
+        checked: bool,
+        limits: &Limits,
+    ) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Self::Plain => Box::new(packed),
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Self::Xz => {
-                let stream = Stream::new_stream_decoder(limits.memory, CONCATENATED)?;
+                let flags = if checked { CONCATENATED } else { CONCATENATED | IGNORE_CHECK };
+                let stream = Stream::new_stream_decoder(limits.memory, flags)?;
                 Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
             }
             Self::Zstd => {
