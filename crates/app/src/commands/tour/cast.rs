@@ -59,7 +59,7 @@ pub(super) struct Cast {
     pub(super) of_bob: Vec<Program>,
     /// A program that is replaced by nothing and uses what is, by its path in a view.
     pub(super) witness: &'static str,
-    /// What vouches for the archives.
+    /// What vouches for the archives, as a sentence.
     pub(super) vouched: &'static str,
 }
 

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::{
     cast::{Cast, From, Program},
-    facts::{Facts, Made, Milliseconds, Totals, Updated},
+    facts::{Facts, Milliseconds, Totals, Updated},
     opening,
-    page::{Page, quoted},
+    page::{Page, grouped, quoted, solid},
     place::Place,
     story::{ALICE, BOB, Step, Story},
 };
@@ -38,7 +38,7 @@ pub(super) fn tell(host: &Host, printer: &Printer, place: &Place, start: Instant
         quoted(&place.store.display().to_string()),
     ));
     page.chapter("What is on offer");
-    let cast = opening::choose(&mut story, &page, host, printer)?;
+    let cast = opening::choose(&mut story, &page, printer)?;
     cast.versions.iter().for_each(|versions| page.tell_apart(&versions.older, &versions.newer));
     let facts = Facts::new(&place.store, &cast);
     let mut tour = Tour { story: &story, page: &page, cast, facts };
@@ -71,18 +71,19 @@ impl Tour<'_> {
     fn alice(&mut self) -> Outcome<()> {
         self.page.chapter("Alice makes a view");
         self.command(ALICE, &["add"], &self.cast.alice.clone());
-        let step = self.story.add(ALICE, &self.cast.alice)?;
+        let step = self.story.add(ALICE, &self.cast.alice).map_err(|failure| self.without_network(failure))?;
         let made = self.story.made(ALICE, &step)?;
         let (files, length) = self.story.files(&step.generation)?;
         self.page.say(&format!(
-            "{}, with everything they need: {} of archives, {files} files with {}; {}.",
-            bold(&count(made.packages, "package")),
-            bytes(made.archive_bytes),
-            bytes(length),
+            "{}: these and everything they need. {} files with {} came out of {} of archives. {}",
+            bold(&solid(count(made.packages, "package"))),
+            grouped(files as u64),
+            size(length),
+            size(made.archive_bytes),
             self.cast.vouched,
         ));
-        self.page.say(&format!("It took {}{}.", bold(&made.took.to_string()), phases(&step)));
-        self.warn(&made);
+        self.page.say(&format!("It took {}{}.", bold(&solid(made.took)), phases(&step)));
+        self.warn(&made.warnings);
         self.facts.views.push(made);
         if self.cast.from == From::Apt {
             self.cast.both.extend(super::offer::libc_that_speaks(&self.story.roots(&step.generation)?));
@@ -98,13 +99,14 @@ impl Tour<'_> {
         let (_, length) = self.story.files(&step.generation)?;
         let there = made.packages - made.imported;
         self.page.say(&format!(
-            "{}, of which {there} were in the store: {} of files cost {} more.",
-            bold(&count(made.packages, "package")),
-            bytes(length),
-            bold(&bytes(made.new_bytes)),
+            "{}, {} in the store already. His {} of files cost {} more.",
+            bold(&solid(count(made.packages, "package"))),
+            if there == made.packages { "all of them".to_owned() } else { format!("{there} of them") },
+            size(length),
+            bold(&size(made.new_bytes)),
         ));
-        self.page.say(&format!("It took {}{}.", bold(&made.took.to_string()), phases(&step)));
-        self.warn(&made);
+        self.page.say(&format!("It took {}{}.", bold(&solid(made.took)), phases(&step)));
+        self.warn(&made.warnings);
         self.page.aside(&format!(
             "The views' records name two owners, {} and {}. On this disk {login} plays both parts.",
             self.facts.views.first().map_or(ALICE, |alice| &alice.owner),
@@ -114,8 +116,18 @@ impl Tour<'_> {
         Ok(())
     }
 
-    fn warn(&self, made: &Made) {
-        for warning in &made.warnings {
+    /// A tour of the tour's own packages needs nobody else.
+    fn without_network(&self, failure: Failure) -> Failure {
+        match self.cast.from {
+            From::Apt => {
+                failure.hint("`aleph --sources /dev/null tour` shows the same with packages made on this host")
+            }
+            From::Own => failure,
+        }
+    }
+
+    fn warn(&self, warnings: &[String]) {
+        for warning in warnings {
             self.page.say(&format!("{}: {warning}", yellow("warning")));
         }
     }
@@ -135,29 +147,32 @@ impl Tour<'_> {
         let (updated, relinked) = self.story.updated(&self.cast, &step, bob)?;
         self.changed(&updated, &relinked);
         self.page.say(&format!(
-            "It took {}{}: {} new, {} names made. {}",
-            bold(&updated.took.to_string()),
+            "It took {}{}. {} are new, and {} names: links, mostly. {}",
+            bold(&solid(updated.took)),
             phases(&step),
-            bytes(updated.new_bytes),
-            updated.new_names,
+            size(updated.new_bytes),
+            grouped(updated.new_names),
             self.witness(&updated, &step),
         ));
         let names = self.cast.replaced.join(" or ");
         self.page.say(&format!(
-            "Where a package is named by all that it was built with, {} would have to be built again: so many are \
-             bound to {names}, directly or through others. Here {}.",
+            "Where a package's name is a hash of all that it was built with, {} would have to be built again: so many \
+             are bound to {names}, directly or through others. {}.",
             bold(&format!("{} of {} packages", updated.rebuilds_avoided, step.generation.packages.len())),
-            bold("no compiler ran"),
+            bold("Here no compiler ran"),
         ));
+        self.warn(&step.generation.warnings);
         self.facts.update = Some(updated);
         Ok(())
     }
 
     /// The lines that say what an update did to each package.
     fn changed(&self, updated: &Updated, relinked: &[String]) {
+        let width = updated.replaced.iter().map(|versions| versions.name.len()).max().unwrap_or_default();
         for versions in &updated.replaced {
             let (older, newer) = (yellow(&versions.older), green(&versions.newer));
-            self.page.row(&format!("~ {}   {older} -> {newer}", versions.name));
+            let name = format!("{:<width$}", versions.name);
+            self.page.row(&format!("{} {name}   {older} -> {newer}", bold("~")));
         }
         let mut named = relinked.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         if relinked.len() > NAMED {
@@ -170,15 +185,16 @@ impl Tour<'_> {
                 self.page.row(&format!("= {number:>width$} {what}"));
             }
         };
-        row(updated.relinked, &format!("relinked to it: {named}"));
-        row(updated.renamed, "bound to it through others: a new id, for an id names the whole closure");
+        let them = if updated.replaced.len() == 1 { "it" } else { "them" };
+        row(updated.relinked, &format!("relinked to {them}: {named}"));
+        row(updated.renamed, &format!("bound to {them} through others: the same files under a new id"));
         row(updated.untouched, "untouched");
     }
 
     fn witness(&self, updated: &Updated, step: &Step) -> String {
         let path = self.cast.witness;
         if !updated.same_file {
-            return format!("/{path} is a copy of what it was.");
+            return format!("/{path} had to be copied.");
         }
         let before = step.before.as_ref().map_or(0, |before| before.number);
         format!("/{path} is one file, the same inode in generations {before} and {}.", updated.generation)
@@ -210,7 +226,7 @@ impl Tour<'_> {
             "From generation {} to {} in {}: one rename. Generation {} is still there.",
             back.from,
             back.to,
-            bold(&back.took.to_string()),
+            bold(&solid(back.took)),
             back.from
         ));
         self.facts.rollback = Some(back);
@@ -230,12 +246,12 @@ impl Tour<'_> {
                 .hint(format!("`aleph --store {store} store verify` lists them; the disk or the memory may be bad")));
         }
         self.page.say(&format!(
-            "{}: every byte of {}, {} and their trees was read and hashed, {} in {}.",
+            "{}: every byte of {}, {} and their trees was read and hashed: {} in {}.",
             bold(&green("Whole")),
-            count(verified.components, "component"),
-            count(verified.packages, "package"),
-            bytes(verified.bytes),
-            verified.took,
+            solid(count(verified.components, "component")),
+            solid(count(verified.packages, "package")),
+            size(verified.bytes),
+            solid(verified.took),
         ));
         self.facts.verify = Some(verified);
         Ok(())
@@ -297,14 +313,17 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| quoted(word)).collect()
 }
 
+/// A length in bytes that stays on one line.
+fn size(length: u64) -> String {
+    solid(bytes(length))
+}
+
 /// ` (import 12 s, scripts 8.4 s)`: the phases that took a while.
 fn phases(step: &Step) -> String {
-    let parts: Vec<String> = step
-        .phases()
-        .iter()
-        .filter(|(_, took)| took.0.as_millis() >= 5)
-        .map(|(what, took)| format!("{what} {took}"))
-        .collect();
+    let long = |took: &Milliseconds| took.0 * 50 >= step.took.0;
+    let phases = step.phases();
+    let parts: Vec<String> =
+        phases.iter().filter(|(_, took)| long(took)).map(|(what, took)| solid(format!("{what} {took}"))).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
@@ -321,14 +340,12 @@ pub(super) fn numbers(facts: &Facts) -> Vec<String> {
     }
     if let Some(updated) = &facts.update {
         let (replaced, relinked) = (updated.replaced.len(), updated.relinked + updated.renamed);
-        rows.push((
-            "the update",
-            format!(
-                "{} for {}; {relinked} relinked, 0 compiled",
-                updated.took,
-                count(replaced, "library").replace("librarys", "libraries")
-            ),
-        ));
+        let text = format!("{}: {replaced} replaced, {relinked} relinked, 0 compiled", updated.took);
+        rows.push(("the update", text));
+    }
+    if let Some(quickest) = facts.programs.iter().min_by_key(|ran| ran.took.0) {
+        let number = facts.programs.len();
+        rows.push(("programs", format!("{number} runs in views, the quickest in {}", quickest.took)));
     }
     if let Some(back) = &facts.rollback {
         rows.push(("the way back", back.took.to_string()));

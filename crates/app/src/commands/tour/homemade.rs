@@ -73,7 +73,7 @@ pub(super) fn cast(workshop: &Path, native: &str) -> Outcome<Cast> {
         of_alice: vec![Program::new(&["farewell", "Aleph"])],
         of_bob: Vec::new(),
         witness: "usr/bin/greet",
-        vouched: "they are files of this machine, and nobody vouches for them",
+        vouched: "Nobody vouches for them but this machine, which made them.",
     })
 }
 

@@ -22,14 +22,13 @@ use crate::{failure::Outcome, host::Host, output::Printer};
 
 /// Tells the tour.
 pub(crate) fn tour(host: &Host, printer: &Printer) -> Outcome {
-    let start = Instant::now();
     let place = place::Place::new(host);
     if host.global.dry_run {
         printer.line(&place.intention());
         return Ok(ExitCode::SUCCESS);
     }
-    let guard = place.clear()?;
-    let facts = chapters::tell(host, printer, &place, start)?;
+    let guard = place.clear(printer)?;
+    let facts = chapters::tell(host, printer, &place, Instant::now())?;
     drop(guard);
     if printer.is_json() || host.global.quiet {
         printer.answer("tour", &facts, |facts| chapters::numbers(facts).join("\n"));

@@ -55,7 +55,7 @@ pub(super) fn cast(index: &PreparedIndex, native: &str, pinned: usize) -> Result
         of_alice: vec![Program::head(&["curl", "--version"]), Program::new(&["git", "--version"])],
         of_bob: vec![Program::new(&["jq", "-nc", "{answer: (6 * 7)}"])],
         witness: "usr/bin/openssl",
-        vouched: "every archive had the SHA-256 that its source lists",
+        vouched: "Each archive had the SHA-256 that its source lists.",
         versions,
     })
 }

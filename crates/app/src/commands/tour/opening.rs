@@ -4,13 +4,13 @@ use super::{
     cast::Cast,
     homemade,
     offer::{self, Lacking},
-    page::Page,
+    page::{Page, grouped, quoted},
     story::{ALICE, Story},
 };
-use crate::{failure::Outcome, host::Host, ops::sources, output::Printer};
+use crate::{failure::Outcome, ops::sources, output::Printer};
 
 /// Chooses, and says what was chosen from.
-pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, host: &Host, printer: &Printer) -> Outcome<Cast> {
+pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<Cast> {
     match of_sources(story, page, printer)? {
         Ok(cast) => Ok(cast),
         Err(why) => {
@@ -18,7 +18,7 @@ pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, host: &Host, printe
                 "{why} So the tour takes a few packages of its own: a library in two versions and two programs, \
                  compiled now by this machine's `cc`, and this machine's C library."
             ));
-            own(story, page, host)
+            own(story, page)
         }
     }
 }
@@ -42,7 +42,10 @@ fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<
             Ok(cast) if pinned > 0 && !story.fits(ALICE, &cast.alice)? => {}
             Ok(cast) => {
                 let packages = index.names().count();
-                page.say(&format!("This host's apt sources offer {packages} packages, some in several versions:"));
+                page.say(&format!(
+                    "This host's apt sources offer {} packages, some of them in several versions:",
+                    grouped(packages as u64)
+                ));
                 return Ok(Ok(cast));
             }
             Err(Lacking::Everything) => return Ok(Err("The apt sources of this host offer nothing.".to_owned())),
@@ -58,7 +61,7 @@ fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<
     Ok(Err("The older versions on offer do not fit together.".to_owned()))
 }
 
-fn own(story: &mut Story<'_>, page: &Page<'_>, host: &Host) -> Outcome<Cast> {
+fn own(story: &mut Story<'_>, page: &Page<'_>) -> Outcome<Cast> {
     let workshop = &story.place.workshop;
     let at = |source| aleph_store::FsError { action: "create", path: workshop.clone(), source };
     std::fs::create_dir_all(workshop).map_err(at)?;
@@ -66,8 +69,7 @@ fn own(story: &mut Story<'_>, page: &Page<'_>, host: &Host) -> Outcome<Cast> {
     std::fs::write(&none, "").map_err(at)?;
     let native = sources::architectures()?.native;
     let cast = homemade::cast(workshop, &native)?;
-    page.command(&["cd".to_owned(), super::page::quoted(&workshop.display().to_string())]);
-    let _ = host;
+    page.command(&["cd".to_owned(), quoted(&workshop.display().to_string())]);
     story.sources = Some(none);
     Ok(cast)
 }

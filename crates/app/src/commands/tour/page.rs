@@ -9,6 +9,8 @@ use crate::{
 
 /// What stands before every line below a chapter's title.
 const MARGIN: &str = "   ";
+/// A space that no line is broken at.
+const SOLID: char = '\u{a0}';
 /// The width of text where nobody knows how wide the reader's window is.
 const USUAL: usize = 80;
 
@@ -112,7 +114,7 @@ impl<'a> Page<'a> {
 
     fn line(&self, text: &str) {
         if !self.silent {
-            self.printer.line(text);
+            self.printer.line(&text.replace(SOLID, " "));
         }
     }
 
@@ -144,6 +146,24 @@ impl<'a> Page<'a> {
 /// Whether `text` begins with `version` and not with a longer one.
 fn begins(text: &str, version: &str) -> bool {
     text.strip_prefix(version).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+/// Text that stays on one line: `52.7 MiB`.
+pub(super) fn solid(text: impl std::fmt::Display) -> String {
+    text.to_string().replace(' ', &SOLID.to_string())
+}
+
+/// A number with its digits in groups of three.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A version without epoch and revision.
@@ -203,6 +223,7 @@ mod tests {
         check("", &[]);
         check("one two three", &["one two", "three"]);
         check("incomprehensible is it", &["incomprehensible", "is it"]);
+        check(&format!("a b {}", solid("c d e")), &["a b", "c\u{a0}d\u{a0}e"]);
         check("\x1b[1mone\x1b[0m two a", &["\x1b[1mone\x1b[0m two", "a"]);
     }
 
@@ -213,6 +234,15 @@ mod tests {
         check("{a: 1}", "'{a: 1}'");
         check("", "''");
         check("it's", r"'it'\''s'");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let check = |number: u64, expected: &str| assert_eq!(grouped(number), expected);
+        check(0, "0");
+        check(999, "999");
+        check(1000, "1,000");
+        check(1_234_567, "1,234,567");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{
     failure::{Failure, Outcome},
     host::Host,
+    output::Printer,
 };
 
 /// The tour's directories.
@@ -37,7 +38,7 @@ impl Place {
     }
 
     /// Removes what an earlier tour left, whole or half done.
-    pub(super) fn clear(&self) -> Outcome<Guard> {
+    pub(super) fn clear(&self, printer: &Printer) -> Outcome<Guard> {
         let at = |action, path: &PathBuf| {
             let path = path.clone();
             move |source| aleph_store::FsError { action, path, source }
@@ -49,9 +50,10 @@ impl Place {
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             Failure::new("another tour is under way").hint("wait for it; both would use the same store")
         })?;
-        for directory in [&self.store, &self.workshop] {
-            aleph_store::remove_tree(directory)?;
-        }
+        let _shown = printer.progress().busy("clearing");
+        let removed = [&self.store, &self.workshop].into_iter().try_for_each(|path| aleph_store::remove_tree(path));
+        printer.progress().clear();
+        removed?;
         Ok(Guard(file))
     }
 }

@@ -144,7 +144,8 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// An update of Alice's view, in numbers, and the names of the packages bound to what was replaced.
+    /// An update of Alice's view, in numbers, and the names of the packages bound to what was replaced: first those that
+    /// she asked for.
     pub(super) fn updated(&self, cast: &Cast, step: &Step, bob_before: u32) -> Outcome<(Updated, Vec<String>)> {
         let none = Vec::new();
         let before = step.before.as_ref().map_or(&none, |before| &before.packages);
@@ -164,7 +165,10 @@ impl<'a> Story<'a> {
             other_view: (bob_before, bob_after),
             took: step.took,
         };
-        Ok((updated, reach.relinked))
+        let asked = |name: &String| cast.alice.iter().any(|request| request.split('=').next() == Some(name));
+        let (mut first, rest): (Vec<String>, Vec<String>) = reach.relinked.into_iter().partition(asked);
+        first.extend(rest);
+        Ok((updated, first))
     }
 
     /// Whether a path is the same file, by inode, before and after a step.
@@ -191,15 +195,13 @@ impl<'a> Story<'a> {
         let output = Command::new(Host::program()?)
             .arg("--store")
             .arg(&self.place.store)
-            .args(["--view", who, "--color", "never", "run", "--"])
+            .args(["--view", who, "--format", "json", "--color", "never", "run", "--"])
             .args(&program.argv)
             .stdin(Stdio::null())
             .output()?;
         let took = Milliseconds(start.elapsed());
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let command = program.argv.join(" ");
-            return Err(Failure::new(format!("`{command}` did not run in the view {who} ({}): {said}", output.status)));
+            return Err(not_run(program, who, &output));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         let text = if program.first_line { text.lines().next().unwrap_or_default() } else { text.trim_end() };
@@ -257,4 +259,16 @@ impl<'a> Story<'a> {
     pub(super) fn stored_bytes(&self) -> Outcome<u64> {
         Ok(self.store()?.info()?.stored_size)
     }
+}
+
+/// Why a program did not do what the tour expected, with what `aleph run` or the program said.
+fn not_run(program: &Program, who: &str, output: &std::process::Output) -> Failure {
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let answer: serde_json::Value =
+        said.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    let what = answer["data"]["message"].as_str().map_or(said.clone(), str::to_owned);
+    let command = program.argv.join(" ");
+    let failure = Failure::new(format!("`{command}` did not run in the view {who} ({}): {what}", output.status));
+    let hints = answer["data"]["hints"].as_array().cloned().unwrap_or_default();
+    hints.iter().filter_map(|hint| hint.as_str()).fold(failure, |failure, hint| failure.hint(hint))
 }
