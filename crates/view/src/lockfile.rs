@@ -128,6 +128,24 @@ impl Lock {
         Ok(Self { requested: wire.requested, packages: wire.package.into_iter().map(pinned).collect() })
     }
 
+    /// What was asked for, without reading the packages; `path` is for messages.
+    ///
+    /// # Errors
+    /// If it is not a lock file of a known format.
+    pub fn parse_requested(path: &str, text: &str) -> Result<Vec<Request>, LockError> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+            requested: Vec<Request>,
+        }
+        // What aleph writes begins with it; what somebody else rearranged is read whole.
+        let head = text.split_once("\n[[package]]").map_or(text, |(head, _)| head);
+        match toml::from_str(head) {
+            Ok(Head { version: FORMAT, requested }) => Ok(requested),
+            _ => Ok(Self::parse(path, text)?.requested),
+        }
+    }
+
     /// Reads the file at `path`, if there is one.
     ///
     /// # Errors
@@ -174,7 +192,9 @@ mod tests {
         };
         let lock = Lock { requested: vec![Request("libstdc++6=1:2~3".into())], packages: vec![pinned] };
         assert_eq!(Lock::parse("x", &lock.to_text()).unwrap(), lock);
+        assert_eq!(Lock::parse_requested("x", &lock.to_text()).unwrap(), lock.requested);
         let newer = lock.to_text().replacen("version = 1", "version = 99", 1);
         assert!(matches!(Lock::parse("x", &newer), Err(LockError::Format { found: 99, .. })));
+        assert!(matches!(Lock::parse_requested("x", &newer), Err(LockError::Format { found: 99, .. })));
     }
 }

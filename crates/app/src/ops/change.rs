@@ -1,6 +1,6 @@
 //! From what somebody wishes to a new generation: read the view, ask the solver, make a plan, apply it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use aleph_exchange::apt::{
     index::PreparedIndex,
@@ -56,16 +56,15 @@ pub(crate) fn change(host: &Host, printer: &Printer, target: &Target, wish: &Wis
     carry_out(host, printer, |store| plan(host, printer, store, target, wish, reason))
 }
 
-/// Brings a project's view to its lock file, or, without one, to its manifest.
+/// Brings a project's view to its lock file, or, where that is missing or was made for other wishes, to its manifest.
 pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
     let target = host.target()?;
     let project = target.project.clone().ok_or_else(|| Failure::new("this is no project"))?;
     match Lock::read(&project.lock_file())? {
-        Some(lock) => carry_out(host, printer, |store| Ok((plan_of_lock(store, &target, &lock)?, Timings::default()))),
-        None => {
-            let add = project.packages.iter().map(|request| request.0.clone()).collect();
-            change(host, printer, &target, &Wish { add, recommends: project.recommends, ..Wish::default() }, "sync")
+        Some(lock) if super::project::is_same(&lock.requested, &project.packages) => {
+            carry_out(host, printer, |store| Ok((plan_of_lock(store, &target, &lock)?, Timings::default())))
         }
+        _ => change(host, printer, &target, &Wish::default(), "sync with aleph.toml"),
     }
 }
 
@@ -137,6 +136,15 @@ fn plan(
         requested.retain(|request| request.name() != Request(text.clone()).name());
         requested.push(Request(text));
     }
+    // Where a project's lock file and its view disagree, the lock file is what the project holds.
+    let lock = match &target.project {
+        Some(project) => Lock::read(&project.lock_file())?,
+        None => None,
+    };
+    let held = match (lock, &before) {
+        (Some(lock), _) => Some(lock),
+        (None, before) => before.as_ref().map(Lock::of),
+    };
     let mut plan = Plan {
         record: target.record.clone(),
         project: target.project.clone(),
@@ -146,20 +154,16 @@ fn plan(
         locked: Vec::new(),
         reason: reason.to_owned(),
     };
-    if wish.remove.is_empty() && wish.upgrade == Upgrade::None && is_satisfied(&plan) {
-        let held = plan.before.as_ref().map(|before| before.packages.as_slice());
-        plan.chosen = chosen_of(held.unwrap_or_default())?;
+    // Made for just these requests, there is nothing to ask a solver.
+    let satisfied = held.as_ref().filter(|held| super::project::is_same(&held.requested, &plan.requested));
+    if let (true, Upgrade::None, Some(held)) = (wish.remove.is_empty(), &wish.upgrade, satisfied) {
+        plan.chosen = chosen_of(&held.packages)?;
         return Ok((plan, timings));
     }
+    let held = held.map(|held| held.packages).unwrap_or_default();
     let index = timings.measure("load_index", || sources::index(host, printer))?;
-    plan.chosen = timings.measure("solve", || solved((host, printer), store, &index, &plan, wish, &locals))?;
+    plan.chosen = timings.measure("solve", || solved((host, printer), store, &index, &plan, wish, (&held, &locals)))?;
     Ok((plan, timings))
-}
-
-/// Whether the view was made for just these requests, so that there is nothing to ask a solver.
-fn is_satisfied(plan: &Plan) -> bool {
-    let of = |requests: &[Request]| requests.iter().cloned().collect::<BTreeSet<_>>();
-    plan.before.as_ref().is_some_and(|before| of(&before.requested) == of(&plan.requested))
 }
 
 fn solved(
@@ -168,9 +172,8 @@ fn solved(
     index: &PreparedIndex,
     plan: &Plan,
     wish: &Wish,
-    locals: &[local::Local],
+    (held, locals): (&[Pinned], &[local::Local]),
 ) -> Outcome<Vec<Chosen>> {
-    let held: &[Pinned] = plan.before.as_ref().map_or(&[], |before| &before.packages);
     let offered = |pinned: &Pinned| {
         index.candidates(&pinned.name).any(|c| c.version() == pinned.version && c.architecture() == pinned.architecture)
     };
@@ -181,7 +184,7 @@ fn solved(
         keep.push(Kept { name, version, architecture, stanza });
     }
     keep.extend(locals.iter().map(local::Local::kept));
-    let architectures = sources::architectures()?;
+    let architectures = sources::architectures(host)?;
     let mut request = solve::Request::new(architectures.native);
     request.foreign = architectures.foreign;
     request.wanted = plan.requested.iter().map(want).collect::<Outcome<_>>()?;
@@ -192,7 +195,7 @@ fn solved(
     }
     request.keep = keep;
     request.upgrade = wish.upgrade.clone();
-    request.recommends = wish.recommends;
+    request.recommends = wish.recommends || plan.project.as_ref().is_some_and(|project| project.recommends);
     request.essential = true;
     let pins = sources::pins(host, printer)?;
     request.pins = Some(&pins);

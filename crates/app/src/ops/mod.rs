@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod archives;
 pub(crate) mod change;
 pub(crate) mod compose;
+pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod once;
 pub(crate) mod plan;

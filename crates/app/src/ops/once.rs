@@ -5,7 +5,7 @@ use aleph_view::{Kind, RunLayers, ViewName, ViewRecord};
 
 use super::change::{self, Wish};
 use crate::{
-    failure::Outcome,
+    failure::{Failure, Outcome},
     host::{Host, Target},
     output::Printer,
 };
@@ -25,6 +25,10 @@ pub(crate) fn layers(host: &Host, printer: &Printer, packages: &[String]) -> Out
     let name: ViewName = format!("{PREFIX}{}", &digest[..16]).parse()?;
     if let Some(layers) = crate::commands::current(host, &name)? {
         return Ok(layers);
+    }
+    if host.global.dry_run {
+        return Err(Failure::new(format!("{} is not prepared yet, and a dry run prepares nothing", packages.join(" ")))
+            .hint("`aleph add --dry-run PACKAGE` says what would be added"));
     }
     let record = ViewRecord { name: name.clone(), kind: Kind::User, owner: host.login.clone(), project: None };
     printer.note(&format!("preparing {} for this run", packages.join(" ")));

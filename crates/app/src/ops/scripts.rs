@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use aleph_component::{ComponentId, Entry, Manifest, Node};
+use aleph_component::{ComponentId, Entry, Manifest, Node, Owner, TreePath};
 use aleph_exchange::deb::dpkg::{self, ConfigurePlan, Content, Cover, Package, Placement, Previous, UpdatePlan};
 use aleph_sandbox::workshop::{Event, Placed, Step};
 use aleph_store::{Store, WriteLock};
@@ -37,6 +37,63 @@ pub(crate) struct Done {
 
 /// Decides what scripts have to do to get from one generation to the packages of the next.
 pub(crate) fn plan(
+    store: &Store,
+    before: Option<&Generation>,
+    (pinned, packages): (&[Pinned], &[Package<'_>]),
+) -> Outcome<Scripts> {
+    let mut scripts = plan_scripts(store, before, (pinned, packages))?;
+    if !scripts.plan.steps.is_empty() {
+        let steps = owners(packages.iter().map(|package| package.manifest), &scripts.before);
+        scripts.plan.steps.splice(0..0, steps);
+    }
+    Ok(scripts)
+}
+
+/// How many paths one step gives to somebody.
+const GIVEN_AT_ONCE: usize = 500;
+
+/// Steps that give directories to whom their packages say they belong, such as `/var/cache/man` to `man`, and what was
+/// captured before to whom scripts gave it: a tree of the store has no owners, and scripts that run as somebody else
+/// want to write there.
+fn owners<'a>(manifests: impl Iterator<Item = &'a Manifest>, captured: &[Entry]) -> Vec<dpkg::Step> {
+    let mut owned: BTreeMap<(u32, u32), BTreeSet<String>> = BTreeMap::new();
+    let mut give = |entry: &Entry, path: &TreePath| {
+        owned.entry((entry.owner.uid, entry.owner.gid)).or_default().insert(format!("/{path}"));
+    };
+    for entry in manifests.flat_map(|manifest| &manifest.tree).filter(|entry| entry.owner != Owner::default()) {
+        let path = dpkg::usr_merged(&entry.path);
+        if matches!(entry.node, Node::Directory { .. }) && find(captured, path.as_str()).is_none() {
+            give(entry, &path);
+        }
+    }
+    for entry in captured.iter().filter(|entry| entry.owner != Owner::default()) {
+        match entry.node {
+            // The kernel takes set-id bits from a file that changes hands.
+            Node::File { mode, .. } if mode & 0o6000 == 0 => give(entry, &entry.path),
+            Node::Directory { .. } => give(entry, &entry.path),
+            _ => {}
+        }
+    }
+    let step = |(uid, gid): (u32, u32), paths: &[String]| dpkg::Step {
+        label: format!("give {} and {} more to {uid}:{gid}", paths[0], paths.len() - 1),
+        argv: ["chown", "-h", &format!("{uid}:{gid}"), "--"]
+            .into_iter()
+            .chain(paths.iter().map(String::as_str))
+            .map(str::to_owned)
+            .collect(),
+        env: vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())],
+        package: None,
+        may_fail: true,
+    };
+    let mut steps = Vec::new();
+    for (owner, paths) in owned {
+        let paths: Vec<String> = paths.into_iter().collect();
+        steps.extend(paths.chunks(GIVEN_AT_ONCE).map(|paths| step(owner, paths)));
+    }
+    steps
+}
+
+fn plan_scripts(
     store: &Store,
     before: Option<&Generation>,
     (pinned, packages): (&[Pinned], &[Package<'_>]),
