@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) cwd: PathBuf,
     pub(crate) store_root: PathBuf,
     pub(crate) cache: PathBuf,
+    /// One more configuration file of apt's, as apt takes it.
+    pub(crate) apt_config: Option<PathBuf>,
     pub(crate) global: Global,
 }
 
@@ -54,7 +56,7 @@ impl Host {
             None => data,
         };
         let cache = variable("ALEPH_CACHE").map_or(cache, |path| cwd.join(path));
-        Ok(Self { login, home, cwd, store_root, cache, global: global.clone() })
+        Ok(Self { login, home, cwd, store_root, cache, apt_config: variable("APT_CONFIG"), global: global.clone() })
     }
 
     /// The same host with another store, acting for `login` on the view of that name.
@@ -66,6 +68,7 @@ impl Host {
             cwd: cwd.to_owned(),
             store_root: store_root.to_owned(),
             cache: self.cache.clone(),
+            apt_config: self.apt_config.clone(),
             global: Global { store, view: Some(login.to_owned()), dry_run: false, ..self.global.clone() },
         }
     }

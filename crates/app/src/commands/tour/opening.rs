@@ -35,7 +35,7 @@ fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<
         Ok(index) => index,
         Err(failure) => return Ok(Err(format!("The apt sources cannot be used: {}.", failure.chain().join(": ")))),
     };
-    let native = sources::architectures()?.native;
+    let native = sources::architectures(&host)?.native;
     for pinned in (0..=offer::MOVING).rev() {
         match offer::cast(&index, &native, pinned) {
             // These older versions may not fit the rest of what is on offer; then fewer of them do.
@@ -67,7 +67,7 @@ fn own(story: &mut Story<'_>, page: &Page<'_>) -> Outcome<Cast> {
     std::fs::create_dir_all(workshop).map_err(at)?;
     let none = workshop.join("no-sources.list");
     std::fs::write(&none, "").map_err(at)?;
-    let native = sources::architectures()?.native;
+    let native = sources::architectures(&story.host_of(ALICE))?.native;
     let cast = homemade::cast(workshop, &native)?;
     page.command(&["cd".to_owned(), quoted(&workshop.display().to_string())]);
     story.sources = Some(none);

@@ -89,9 +89,8 @@ pub(crate) fn pins(host: &Host, printer: &Printer) -> Outcome<impl Fn(&Candidate
         }
         let source = candidate.field("Source").and_then(|source| source.split_whitespace().next());
         let subject = Subject { package: candidate.name(), source, version: candidate.version() };
-        let offers = candidate.suites().filter_map(|suite| suites.get(&suite.input.id));
-        let priorities = offers.map(|suite| preferences.priority_of(&subject, suite));
-        priorities.max().unwrap_or_else(|| candidate.priority())
+        let offers: Vec<&Suite> = candidate.suites().filter_map(|suite| suites.get(&suite.input.id)).collect();
+        preferences.priority_among(&subject, offers.iter().copied()).unwrap_or_else(|| candidate.priority())
     })
 }
 

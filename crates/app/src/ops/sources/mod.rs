@@ -40,7 +40,7 @@ pub(crate) struct Apt {
 impl Apt {
     /// Reads apt's configuration and the sources.
     pub(crate) fn read(host: &Host, printer: &Printer) -> Outcome<Self> {
-        let config = AptConfig::read("/".as_ref(), None)?;
+        let config = AptConfig::read("/".as_ref(), host.apt_config.as_deref())?;
         let (list, key) = match &host.global.sources {
             None => (read_sources(&config), "host".to_owned()),
             Some(file) => {
@@ -60,15 +60,15 @@ impl Apt {
     }
 
     fn fetcher(&self, host: &Host) -> Fetcher {
-        let mut settings = self.config.network.clone();
+        let mut settings = self.config.network_for(&self.sources);
         settings.offline = host.global.offline;
         Fetcher::new(settings)
     }
 }
 
 /// The architectures that apt is configured for.
-pub(crate) fn architectures() -> Outcome<Architectures> {
-    let config = AptConfig::read("/".as_ref(), None)?;
+pub(crate) fn architectures(host: &Host) -> Outcome<Architectures> {
+    let config = AptConfig::read("/".as_ref(), host.apt_config.as_deref())?;
     let foreign = config.architectures.iter().filter(|name| **name != config.architecture).cloned().collect();
     Ok(Architectures { native: config.architecture, foreign })
 }

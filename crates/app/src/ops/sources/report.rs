@@ -16,6 +16,7 @@ use crate::{
 
 /// Asks all sources; fails if none of them answered.
 pub(super) fn ask(host: &Host, printer: &Printer, apt: &Apt) -> Outcome<Vec<SourceReport>> {
+    apt.config.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
     let reports = {
         let line = Line::new(printer, "updating");
         apt.lists().update(&apt.sources, &apt.config, &apt.fetcher(host), std::time::SystemTime::now(), &line)?
@@ -54,7 +55,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Asks all sources and says how that went.
 pub(crate) fn update(host: &Host, printer: &Printer) -> Outcome {
     let apt = Apt::read(host, printer)?;
-    apt.config.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
     if apt.sources.is_empty() {
         return Err(none());
     }
