@@ -203,7 +203,7 @@ impl Store {
 
     fn look_at_entry(&self, name: &str, inodes: &Inodes) -> Result<Looked, StoreError> {
         let path = self.layout().store().join(name);
-        if !StoreName::split(name).is_some_and(|(id, _)| id.parse::<PackageId>().is_ok()) {
+        if StoreName::split(name).is_none_or(|(id, _)| id.parse::<PackageId>().is_err()) {
             return Ok(Looked::Stray((Unit::Entry(name.to_owned()), Damage::Stray { path })));
         }
         if self.is_package(name) {
