@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use aleph_component::Source;
 
+use crate::apt::relation::{parse_provides, parse_relations};
+
 /// The longest control file that is read, in bytes.
 const LONGEST: usize = 1 << 20;
 /// The most fields that a control file may have.
@@ -118,10 +120,29 @@ fn describe(mut fields: BTreeMap<String, String>) -> Result<Control, ControlErro
         Some(text) => parse_source(&text, &version)?,
         None => Source { name: name.clone(), version: version.clone() },
     };
+    check_fields(&fields)?;
     let description = remove(&mut fields, "Description").unwrap_or_default();
     let summary = description.lines().next().unwrap_or_default();
     let summary = summary.chars().filter(|c| !c.is_control()).take(400).collect();
     Ok(Control { name, version, architecture, source, summary, fields })
+}
+
+/// Checks what dpkg checks before it takes a stanza into its database, where one bad one spoils all.
+fn check_fields(fields: &BTreeMap<String, String>) -> Result<(), ControlError> {
+    for (name, value) in fields {
+        let fine = match name.to_ascii_lowercase().as_str() {
+            "depends" | "pre-depends" | "recommends" | "suggests" | "enhances" | "conflicts" | "breaks"
+            | "replaces" => parse_relations(value).is_ok(),
+            "provides" => parse_provides(value).is_ok(),
+            "essential" | "protected" => ["yes", "no"].contains(&value.as_str()),
+            "multi-arch" => ["no", "same", "foreign", "allowed"].contains(&value.as_str()),
+            _ => true,
+        };
+        if !fine {
+            return Err(bad(name, value));
+        }
+    }
+    Ok(())
 }
 
 fn remove(fields: &mut BTreeMap<String, String>, name: &str) -> Option<String> {
@@ -228,6 +249,10 @@ mod tests {
         check(String::new(), "0 paragraphs");
         check(format!("{SMALL}version: 3\n"), "twice");
         check(format!("{SMALL}Source: a (b\n"), "`Source`");
+        check(format!("{SMALL}Depends: a (>= 1\n"), "`Depends`");
+        check(format!("{SMALL}Provides: a b\n"), "`Provides`");
+        check(format!("{SMALL}Essential: perhaps\n"), "`Essential`");
+        check(format!("{SMALL}multi-arch: x\n"), "`multi-arch`");
         check(format!("{SMALL}X: {}\n", "x".repeat(LONGEST)), "bytes");
         check((0..300).fold(SMALL.to_owned(), |text, n| format!("{text}X{n}: x\n")), "fields");
         assert!(matches!(parse_control(b"Package: \xff\n"), Err(ControlError::NotUtf8)));

@@ -33,7 +33,7 @@ pub fn store_contents(store: &Store) -> impl Fn(&Digest, u16) -> io::Result<Box<
 pub struct Package<'a> {
     /// Its manifest.
     pub manifest: &'a Manifest,
-    /// Its control file's lines, verbatim, without empty ones.
+    /// Its control file, as it goes into a status file.
     pub(super) stanza: String,
     /// Paths of conffiles that it brings, with the MD5 sum of what it brings.
     pub(super) conffiles: Vec<(String, String)>,
@@ -81,11 +81,7 @@ impl<'a> Package<'a> {
         };
         let no_control = || PackageError::NoControl { package: manifest.name.clone() };
         let control = member("control")?.ok_or_else(no_control)?;
-        let mut stanza = String::new();
-        for line in String::from_utf8_lossy(&control).lines().filter(|line| !line.trim().is_empty()) {
-            stanza.push_str(line.trim_end());
-            stanza.push('\n');
-        }
+        let stanza = stanza(&String::from_utf8_lossy(&control));
         let triggers = member("triggers")?.map_or_else(Vec::new, |text| parse_triggers(&text));
         let mut scripts = BTreeMap::new();
         for name in SCRIPTS {
@@ -164,6 +160,26 @@ impl<'a> Package<'a> {
     }
 }
 
+/// The fields that dpkg itself writes into a status file.
+const INTERNAL: [&str; 5] = ["status", "config-version", "conffiles", "triggers-awaited", "triggers-pending"];
+
+/// A control file's fields, verbatim, `Package` first, without empty lines and without what is dpkg's own to write.
+fn stanza(control: &str) -> String {
+    let (mut first, mut rest) = (String::new(), String::new());
+    let mut field = String::new();
+    for line in control.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if !line.starts_with([' ', '\t']) {
+            field = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+        }
+        if !INTERNAL.contains(&field.as_str()) {
+            let text = if field == "package" { &mut first } else { &mut rest };
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    first + &rest
+}
+
 fn open(manifest: &Manifest, entry: &Entry, contents: &Contents<'_>) -> Result<Box<dyn Read>, PackageError> {
     let opened = match &entry.node {
         Node::File { digest, mode, .. } => contents(digest, *mode),
@@ -191,5 +207,16 @@ fn md5_of(manifest: &Manifest, entry: &Entry, contents: &Contents<'_>) -> Result
             0 => return Ok(format_md5(&hasher.finalize().into())),
             read => hasher.update(&buffer[..read]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_file_cannot_speak_for_dpkg() {
+        let control = "Source: a\n (1)\nStatus: install ok installed\nPackage: b\nConffiles:\n /etc/x 1\n \nX: y\n";
+        assert_eq!(stanza(control), "Package: b\nSource: a\n (1)\nX: y\n");
     }
 }

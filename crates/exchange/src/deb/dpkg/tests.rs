@@ -297,6 +297,19 @@ fn a_diversion_that_keeps_two_apart_is_in_force_from_the_start() {
 }
 
 #[test]
+fn what_replaces_takes_is_struck_off_the_list() {
+    let mut pool = Pool::default();
+    let manifests = [
+        pool.manifest("old", "1", "", &[("lib/x", "1"), ("lib/y", "1"), ("lib/same", "s")]),
+        pool.manifest("new", "1", "Replaces: old (<< 2)\n", &[("usr/lib/x", "2"), ("usr/lib/same", "s")]),
+        pool.manifest("late", "1", "Replaces: old (<< 1)\n", &[("usr/lib/y", "2")]),
+    ];
+    let placements = fresh(&pool.packages(&manifests)).placements;
+    assert_eq!(text(&placements, "info/old.list"), "/.\n/lib/same\n/lib/y\n");
+    assert_eq!(text(&placements, "info/new.list"), "/.\n/usr/lib/same\n/usr/lib/x\n");
+}
+
+#[test]
 fn two_owners_of_a_path_are_reconciled_by_diversion_or_replaces() {
     let mut pool = Pool::default();
     let divert = "dpkg-divert --package a --add --rename --divert /usr/bin/x.b /bin/x\n";
