@@ -11,7 +11,8 @@ use std::{
 use super::Bench;
 use crate::tool::{Outcome, output, run};
 
-/// What every Debian system has, by name, and the programs that somebody asks for.
+/// What every Debian system has, by name, and the programs that somebody asks for. Aleph wants `usr-is-merged` in every
+/// view, so it is asked of all.
 pub(super) const SEEDS: &[&str] = &[
     "base-files",
     "base-passwd",
@@ -37,6 +38,7 @@ pub(super) const SEEDS: &[&str] = &[
     "tar",
     "util-linux",
     "mount",
+    "usr-is-merged",
     "curl",
     "jq",
     "git",
@@ -90,26 +92,23 @@ impl Bench {
         Ok(command)
     }
 
+    /// The packages' archives, in order; those that are not there yet are downloaded.
     fn download(&self, packages: &[String]) -> Outcome<Vec<PathBuf>> {
         let directory = self.work.join("debs");
         fs::create_dir_all(&directory)?;
-        let mut archives = debs(&directory)?;
-        if archives.len() != packages.len() {
-            for some in packages.chunks(40) {
-                let mut command = Command::new("apt-get");
-                command.current_dir(&directory).args(["-qq", "-o", "APT::Sandbox::User=root", "download"]);
-                run(command.args(some))?;
-            }
-            archives = debs(&directory)?;
+        let there = debs(&directory)?;
+        let missing: Vec<&String> = packages.iter().filter(|package| archive(&there, package).is_none()).collect();
+        for some in missing.chunks(40) {
+            let mut command = Command::new("apt-get");
+            command.current_dir(&directory).args(["-qq", "-o", "APT::Sandbox::User=root", "download"]);
+            run(command.args(some))?;
         }
-        if archives.len() != packages.len() {
-            let (there, wanted) = (archives.len(), packages.len());
-            let directory = directory.display();
-            return Err(
-                format!("{directory} holds {there} archives instead of {wanted}: remove it and try again").into()
-            );
-        }
-        Ok(archives)
+        let there = debs(&directory)?;
+        let one = |package: &String| {
+            let found = archive(&there, package).cloned();
+            found.ok_or_else(|| format!("apt-get downloaded no {package}: remove {}", self.work.display()).into())
+        };
+        packages.iter().map(one).collect()
     }
 
     /// All packages unpacked into one tree.
@@ -193,6 +192,13 @@ fn debs(directory: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The archive of `NAME=VERSION` among these, as apt-get names it.
+fn archive<'a>(archives: &'a [PathBuf], package: &str) -> Option<&'a PathBuf> {
+    let (name, version) = package.split_once('=')?;
+    let start = format!("{name}_{}_", version.replace(':', "%3a"));
+    archives.iter().find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&start)))
+}
+
 fn unpack(archive: &Path, tree: &Path) -> Outcome {
     fs::create_dir_all(tree)?;
     output(Command::new("dpkg-deb").arg("--extract").arg(archive).arg(tree)).map(drop)
@@ -255,6 +261,14 @@ fn remove(path: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn archives_are_found_by_their_packages() {
+        let archives = ["/x/a_1%3a2_all.deb", "/x/ab_3_amd64.deb"].map(PathBuf::from);
+        assert_eq!(archive(&archives, "a=1:2"), Some(&archives[0]));
+        assert_eq!(archive(&archives, "a=1"), None);
+        assert_eq!(archive(&archives, "ab=3"), Some(&archives[1]));
+    }
 
     #[test]
     fn simulations_are_read() {
