@@ -1,5 +1,7 @@
 //! The one place that looks at the environment, the user and the home directory.
 
+#![expect(clippy::disallowed_methods, reason = "this is the place that they point to")]
+
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -138,11 +140,14 @@ impl Host {
         variable("SHELL")
     }
 
+    /// What time it is.
+    pub(crate) fn clock() -> SystemTime {
+        SystemTime::now()
+    }
+
     /// Seconds since the epoch.
     pub(crate) fn now() -> i64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+        Self::clock().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 
     /// Whether the user's `PATH` has this directory.

@@ -150,8 +150,8 @@ fn killed_at_any_moment() {
     let world = World::new();
     let crashes = Crashes { world: &world, chance: Chance::new(seed()) };
     let (add_old, add_new) = (owned(&with(&["add"], &set.old)), owned(&with(&["add"], &set.new)));
-    let first = crashes.state("first", None, &[add_old.clone()]);
-    let second = crashes.state("second", Some(&first), &[add_new.clone()]);
+    let first = crashes.state("first", None, std::slice::from_ref(&add_old));
+    let second = crashes.state("second", Some(&first), std::slice::from_ref(&add_new));
     let pruned = crashes.state("pruned", Some(&second), &[words("view prune")]);
     damage(&world.store);
     let damaged = world.directory.join("state-damaged");
@@ -193,7 +193,7 @@ fn killed_while_scripts_run() {
             arguments
         };
         let (old, new) = (add(&set.old, &set.scripted[0]), add(&set.new, &set.scripted[1]));
-        let first = crashes.state("first", None, &[old.clone()]);
+        let first = crashes.state("first", None, std::slice::from_ref(&old));
         let captured = Ran::of(&mut world.aleph(["view", "captured"])).good();
         assert!(captured.out.contains("33"), "{captured:?}");
         let operations = [
@@ -214,6 +214,8 @@ fn killed_while_scripts_run() {
                 kills: 12,
             },
         ];
-        operations.iter().for_each(|operation| drop(crashes.check(operation)));
+        for operation in &operations {
+            crashes.check(operation);
+        }
     }
 }

@@ -58,10 +58,10 @@ pub fn plan_layers(base: &[Entry], wanted: &[Entry]) -> LayersPlan {
     // A directory of the layer needs the mode that it has in the tree.
     let mut delta = with_parents(delta);
     for entry in &mut delta {
-        if let Node::Directory { .. } = entry.node {
-            if let Ok(index) = wanted.binary_search_by(|real| real.path.cmp(&entry.path)) {
-                *entry = wanted[index].clone();
-            }
+        if let (Node::Directory { .. }, Ok(index)) =
+            (&entry.node, wanted.binary_search_by(|real| real.path.cmp(&entry.path)))
+        {
+            *entry = wanted[index].clone();
         }
     }
     LayersPlan::Delta(delta)
@@ -88,12 +88,13 @@ impl Layers {
         previous: Option<&Self>,
         wanted: &[Entry],
     ) -> Result<Self, StoreError> {
-        if let Some(previous) = previous {
-            let base = store.tree_entries(&previous.base)?;
-            if let LayersPlan::Delta(delta) = plan_layers(&base, wanted) {
-                let delta = if delta.is_empty() { None } else { Some(store.write_tree(lock, &delta)?) };
-                return Ok(Self { base: previous.base, delta });
-            }
+        // A base that does not read is as good as none.
+        if let Some(previous) = previous
+            && let Ok(base) = store.tree_entries(&previous.base)
+            && let LayersPlan::Delta(delta) = plan_layers(&base, wanted)
+        {
+            let delta = if delta.is_empty() { None } else { Some(store.write_tree(lock, &delta)?) };
+            return Ok(Self { base: previous.base, delta });
         }
         Ok(Self { base: store.write_tree(lock, wanted)?, delta: None })
     }

@@ -27,8 +27,11 @@ pub(crate) fn layers(host: &Host, printer: &Printer, packages: &[String]) -> Out
         return Ok(layers);
     }
     if host.global.dry_run {
-        return Err(Failure::new(format!("{} is not prepared yet, and a dry run prepares nothing", packages.join(" ")))
-            .hint("`aleph add --dry-run PACKAGE` says what would be added"));
+        return Err(Failure::new(format!(
+            "{} is not prepared yet, and a dry run prepares nothing",
+            packages.join(" ")
+        ))
+        .hint("`aleph add --dry-run PACKAGE` says what would be added"));
     }
     let record = ViewRecord { name: name.clone(), kind: Kind::User, owner: host.login.clone(), project: None };
     printer.note(&format!("preparing {} for this run", packages.join(" ")));

@@ -161,6 +161,9 @@ impl Tour<'_> {
             bold(&format!("{} of {} packages", updated.rebuilds_avoided, step.generation.packages.len())),
             bold("Here no compiler ran"),
         ));
+        self.page.aside(
+            "That the new versions fit is what the packages declare about each other; symbols were not compared.",
+        );
         self.warn(&step.generation.warnings);
         self.facts.update = Some(updated);
         Ok(())
@@ -280,7 +283,11 @@ impl Tour<'_> {
         if self.cast.from == From::Apt {
             self.page.command(&words(&["aleph", "--view", BOB, "shell"]));
         }
-        self.page.aside("The next tour begins by emptying this store. Yours is elsewhere: `unset ALEPH_STORE`, then `aleph add PACKAGE`.");
+        self.page.aside(&format!(
+            "The next tour begins by emptying this store. Yours is elsewhere: {}, then {}.",
+            solid("`unset ALEPH_STORE`"),
+            solid("`aleph add PACKAGE`"),
+        ));
     }
 
     /// Shows a command on somebody's view.

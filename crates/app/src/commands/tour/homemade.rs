@@ -119,7 +119,7 @@ fn version_in(text: &str) -> Option<&str> {
     let is_version = |word: &&str| {
         word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(|c| c.is_ascii_digit() || c == '.')
     };
-    text.lines().take(2).find_map(|line| line.split_whitespace().filter(is_version).next_back())
+    text.lines().take(2).find_map(|line| line.split_whitespace().rfind(is_version))
 }
 
 fn member(workshop: &Path, file: &str, path: &str) -> Outcome<Member> {

@@ -1,7 +1,11 @@
 //! Where the tour takes place: a store of its own below the cache directory, emptied when a tour begins.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
+use aleph_store::FsError;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
@@ -41,7 +45,7 @@ impl Place {
     pub(super) fn clear(&self, printer: &Printer) -> Outcome<Guard> {
         let at = |action, path: &PathBuf| {
             let path = path.clone();
-            move |source| aleph_store::FsError { action, path, source }
+            move |source| FsError { action, path, source }
         };
         if let Some(parent) = self.lock.parent() {
             fs::create_dir_all(parent).map_err(at("create", &parent.to_owned()))?;
@@ -51,9 +55,20 @@ impl Place {
             Failure::new("another tour is under way").hint("wait for it; both would use the same store")
         })?;
         let _shown = printer.progress().busy("clearing");
-        let removed = [&self.store, &self.workshop].into_iter().try_for_each(|path| aleph_store::remove_tree(path));
+        let removed = [&self.store, &self.workshop].into_iter().try_for_each(|path| remove(path));
         printer.progress().clear();
         removed?;
         Ok(Guard(file))
+    }
+}
+
+/// Moves a directory out of sight, then removes it: half a store must not look like one.
+fn remove(path: &Path) -> Result<(), FsError> {
+    let aside = path.with_extension("old");
+    aleph_store::remove_tree(&aside)?;
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(FsError { action: "remove", path: path.to_owned(), source }),
+        Ok(()) => aleph_store::remove_tree(&aside),
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn ask(host: &Host, printer: &Printer, apt: &Apt) -> Outcome<Vec<Sour
     apt.config.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
     let reports = {
         let line = Line::new(printer, "updating");
-        apt.lists().update(&apt.sources, &apt.config, &apt.fetcher(host), std::time::SystemTime::now(), &line)?
+        apt.lists().update(&apt.sources, &apt.config, &apt.fetcher(host), Host::clock(), &line)?
     };
     for report in &reports {
         report
