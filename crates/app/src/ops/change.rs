@@ -132,9 +132,11 @@ fn plan(
         requested.remove(index);
     }
     let added = names.into_iter().cloned().chain(locals.iter().map(local::Local::request));
-    for text in added {
-        requested.retain(|request| request.name() != Request(text.clone()).name());
-        requested.push(Request(text));
+    for request in added.map(Request) {
+        if !requested.contains(&request) {
+            requested.retain(|known| known.name() != request.name());
+            requested.push(request);
+        }
     }
     // Where a project's lock file and its view disagree, the lock file is what the project holds.
     let lock = match &target.project {

@@ -19,6 +19,8 @@ struct State {
     bar: Option<ProgressBar>,
     /// How much there is of each transfer.
     present: HashMap<TransferId, u64>,
+    /// Whether somebody was told that something is tried again.
+    retried: bool,
 }
 
 impl<'a> Line<'a> {
@@ -48,14 +50,14 @@ impl Monitor for Line<'_> {
             Event::Restarted { id } => {
                 state.present.insert(*id, 0);
             }
-            Event::Retrying { why, wait, .. } => {
-                let wait = wait.as_secs_f32();
-                self.printer.note(&format!("{why}; trying again in {wait:.0} s"));
+            // Where the network is gone every transfer says so, several times: once will do.
+            Event::Retrying { why, .. } if !std::mem::replace(&mut state.retried, true) => {
+                self.printer.note(&format!("{why}; trying again"));
             }
             Event::Waiting { .. } | Event::Locked { .. } => {
                 self.printer.note("another process is downloading the same; waiting for it");
             }
-            Event::Finished { .. } | Event::Failed { .. } => {}
+            Event::Retrying { .. } | Event::Finished { .. } | Event::Failed { .. } => {}
         }
         if let Some(bar) = &state.bar {
             let present = state.present.values().sum();
