@@ -98,7 +98,7 @@ pub(super) fn in_force(packages: &[Package<'_>]) -> String {
     for Diversion { package, from, spelled, .. } in diversions(packages) {
         let (own, others): (Vec<_>, Vec<_>) = packages
             .iter()
-            .filter_map(|owner| Some((owner, owner.node_in_view(from.as_str())?)))
+            .filter_map(|owner| Some((owner, &owner.in_view(from.as_str())?.node)))
             .partition(|(owner, _)| owner.manifest.name == package);
         if own.iter().any(|(_, own)| others.iter().any(|(_, other)| own != other)) {
             text.push_str(&format!("{}\n{}\n{package}\n", spelled.0, spelled.1));

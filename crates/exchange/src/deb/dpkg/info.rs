@@ -7,7 +7,7 @@ use aleph_component::{Node, TreePath};
 use super::{
     Content, Package, Placement, Resolution,
     divert::{diversions, in_force, resolve_conflict},
-    usr_merged,
+    usr::merged,
 };
 use crate::apt::relation::parse_relations;
 
@@ -84,15 +84,20 @@ fn overwritten<'a>(packages: &'a [Package<'a>]) -> BTreeMap<usize, BTreeSet<&'a 
     let known = diversions(packages);
     for (loser, winner) in replaced(packages) {
         let (package, other) = (&packages[loser], &packages[winner]);
-        for entry in package.manifest.tree.iter().filter(|entry| !matches!(entry.node, Node::Directory { .. })) {
-            let path = usr_merged(&entry.path);
+        let own_is_smaller = package.manifest.tree.len() <= other.manifest.tree.len();
+        let (small, large) = if own_is_smaller { (package, other) } else { (other, package) };
+        for entry in small.manifest.tree.iter().filter(|entry| !matches!(entry.node, Node::Directory { .. })) {
+            let path = merged(entry.path.as_str());
+            let Some(found) = large.in_view(&path).filter(|found| found.node != entry.node) else { continue };
+            let Ok(path) = TreePath::new(&path) else { continue };
             // In the order in which whoever composes the tree asks.
-            let taken = || match loser < winner {
+            let taken = match loser < winner {
                 true => resolve_conflict(&path, package, other, &known) == Resolution::Second,
                 false => resolve_conflict(&path, other, package, &known) == Resolution::First,
             };
-            if other.node_in_view(path.as_str()).is_some_and(|node| *node != entry.node) && taken() {
-                lost.entry(loser).or_default().insert(entry.path.as_str());
+            if taken {
+                let own = if own_is_smaller { entry } else { found };
+                lost.entry(loser).or_default().insert(own.path.as_str());
             }
         }
     }

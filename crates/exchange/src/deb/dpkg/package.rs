@@ -119,14 +119,14 @@ impl<'a> Package<'a> {
     }
 
     /// What it brings to a path of the merged tree.
-    pub(super) fn node_in_view(&self, path: &str) -> Option<&Node> {
+    pub(super) fn in_view(&self, path: &str) -> Option<&Entry> {
         let find = |path: &str| {
             let found = self.manifest.tree.binary_search_by(|entry| entry.path.as_str().cmp(path));
             found.ok().map(|index| &self.manifest.tree[index])
         };
         let unmerged =
             path.strip_prefix("usr/").and_then(find).filter(|entry| usr_merged(&entry.path).as_str() == path);
-        find(path).or(unmerged).map(|entry| &entry.node)
+        find(path).or(unmerged)
     }
 
     /// A file of its tree, placed beside itself under a longer name.

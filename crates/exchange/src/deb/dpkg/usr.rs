@@ -1,5 +1,7 @@
 //! Merged `/usr`: `/bin`, `/lib` and their kin are links into `/usr` in every view.
 
+use std::borrow::Cow;
+
 use aleph_component::TreePath;
 
 /// Top directories that are links into `/usr`.
@@ -7,12 +9,17 @@ const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// Where the tree of a view has what a package calls `path`.
 pub fn usr_merged(path: &TreePath) -> TreePath {
-    let top = path.as_str().split('/').next().unwrap_or_default();
-    if !MERGED.contains(&top) {
-        return path.clone();
+    match merged(path.as_str()) {
+        Cow::Borrowed(_) => path.clone(),
+        // Four bytes more may be too many; then the name is kept, and what reads the tree finds it through no link.
+        Cow::Owned(text) => TreePath::new(&text).unwrap_or_else(|_| path.clone()),
     }
-    // Four bytes more may be too many; then the name is kept, and what reads the tree finds it through no link.
-    TreePath::new(&format!("usr/{path}")).unwrap_or_else(|_| path.clone())
+}
+
+/// The same for a text that is a path.
+pub(super) fn merged(path: &str) -> Cow<'_, str> {
+    let top = path.split('/').next().unwrap_or_default();
+    if MERGED.contains(&top) { Cow::Owned(format!("usr/{path}")) } else { Cow::Borrowed(path) }
 }
 
 /// The links at the top of a view's tree: name and target.
