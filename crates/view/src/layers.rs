@@ -1,5 +1,7 @@
 //! Which composed trees a generation runs on: a whole one, or an old whole one with what changed laid over it.
 
+use std::collections::HashSet;
+
 use aleph_component::{Entry, Node, TreeId};
 use aleph_store::{Store, StoreError, WriteLock};
 
@@ -30,7 +32,7 @@ pub enum LayersPlan {
 /// Decides how to get from the tree `base` to the tree `wanted`, both sorted by path.
 pub fn plan_layers(base: &[Entry], wanted: &[Entry]) -> LayersPlan {
     let mut delta = Vec::new();
-    let mut gone = "";
+    let mut gone = HashSet::new();
     let mut rest = base;
     for entry in wanted {
         let path = entry.path.as_str();
@@ -43,8 +45,8 @@ pub fn plan_layers(base: &[Entry], wanted: &[Entry]) -> LayersPlan {
                 if old != entry {
                     delta.push(entry.clone());
                 }
-                if !matches!(entry.node, Node::Directory { .. }) {
-                    gone = old.path.as_str();
+                if matches!(old.node, Node::Directory { .. }) && !matches!(entry.node, Node::Directory { .. }) {
+                    gone.insert(old.path.as_str());
                 }
                 rest = others;
             }
@@ -67,13 +69,16 @@ pub fn plan_layers(base: &[Entry], wanted: &[Entry]) -> LayersPlan {
     LayersPlan::Delta(delta)
 }
 
-/// Notes that a name went. What lies below a name that went, or that is no directory any more, went with it.
-fn remove<'a>(old: &'a Entry, gone: &mut &'a str, delta: &mut Vec<Entry>) {
+/// Notes that a name went. What lies below a name that went, or that is no directory any more, went with it. In a
+/// listing that need not follow at once: `d-x` sorts between `d` and `d/x`.
+fn remove<'a>(old: &'a Entry, gone: &mut HashSet<&'a str>, delta: &mut Vec<Entry>) {
     let path = old.path.as_str();
-    let inside = !gone.is_empty() && path.strip_prefix(*gone).is_some_and(|rest| rest.starts_with('/'));
-    if !inside {
+    let mut above = path.match_indices('/').map(|(index, _)| &path[..index]);
+    if !above.any(|directory| gone.contains(directory)) {
         delta.push(Entry { node: Node::Absent, ..old.clone() });
-        *gone = path;
+        if matches!(old.node, Node::Directory { .. }) {
+            gone.insert(path);
+        }
     }
 }
 
@@ -145,6 +150,17 @@ mod tests {
         let wanted: Vec<Entry> = base().into_iter().filter(|entry| !entry.path.as_str().starts_with("d/e")).collect();
         let LayersPlan::Delta(delta) = plan_layers(&base(), &wanted) else { panic!() };
         assert_eq!(delta, [directory("d"), entry("d/e", Node::Absent)]);
+    }
+
+    #[test]
+    fn what_sorts_between_a_directory_and_what_is_in_it_is_another_name() {
+        let mut base = base();
+        base.extend([file("d/e-gone", "x"), file("d/e-stays", "x")]);
+        base.sort_by(|a, b| a.path.cmp(&b.path));
+        let goes = |entry: &&Entry| entry.path.as_str().starts_with("d/e") && entry.path.as_str() != "d/e-stays";
+        let wanted: Vec<Entry> = base.iter().filter(|entry| !goes(entry)).cloned().collect();
+        let LayersPlan::Delta(delta) = plan_layers(&base, &wanted) else { panic!() };
+        assert_eq!(delta, [directory("d"), entry("d/e", Node::Absent), entry("d/e-gone", Node::Absent)]);
     }
 
     #[test]
