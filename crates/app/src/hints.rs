@@ -38,7 +38,9 @@ pub(crate) fn all(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         hints.extend(of(error));
-        next = error.source();
+        // What cannot be run is a file of the view's: the kernel's reason is no matter of the store's.
+        let ends = matches!(error.downcast_ref(), Some(EnterError::NotExecutable { .. }));
+        next = error.source().filter(|_| !ends);
     }
     hints.dedup();
     hints
