@@ -1,5 +1,5 @@
 //! The prepared package index: every stanza of several `Packages` files in one memory-mapped file that is used without
-//! parsing. [`format`](self::format) specifies the file.
+//! parsing. `format.rs` specifies the file.
 
 mod build;
 mod candidate;

@@ -1,6 +1,6 @@
 //! Finding the set of packages that a request needs.
 //!
-//! Two steps. First [`mark`] walks the dependencies as apt does and chooses as apt would, without ever going back. If
+//! Two steps. First `mark.rs` walks the dependencies as apt does and chooses as apt would, without ever going back. If
 //! these choices fit together, they are the solution: the set that `apt-get install` gives on a bare system. If they do
 //! not, a SAT solver takes them as preferences, and finds the nearest set that does fit, or proves that there is none.
 
