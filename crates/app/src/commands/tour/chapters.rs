@@ -13,7 +13,7 @@ use super::{
 use crate::{
     failure::{DAMAGED, Failure, Outcome},
     host::Host,
-    output::{Printer, bold, bytes, count, green, yellow},
+    output::{Printer, bold, bytes, count, dim, green, yellow},
 };
 
 /// How many relinked packages are named.
@@ -59,7 +59,9 @@ pub(super) fn tell(host: &Host, printer: &Printer, place: &Place, start: Instant
 impl Tour<'_> {
     fn offer(&self) {
         let width = self.cast.versions.iter().map(|versions| versions.name.len()).max().unwrap_or_default();
-        let older = self.cast.versions.iter().map(|versions| versions.older.len()).max().unwrap_or_default();
+        let older =
+            self.cast.versions.iter().map(|versions| versions.older.len()).max().unwrap_or_default().max("older".len());
+        self.page.row(&dim(&format!("{:<width$}   {:<older$}   newest", "", "older")));
         for versions in &self.cast.versions {
             let (pad, gap) = (width - versions.name.len(), older - versions.older.len());
             let (older, newer) = (yellow(&versions.older), green(&versions.newer));

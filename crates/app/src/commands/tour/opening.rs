@@ -16,7 +16,8 @@ pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, printer: &Printer) 
         Err(why) => {
             page.say(&format!(
                 "{why} So the tour takes a few packages of its own: a library in two versions and two programs, \
-                 compiled now by this machine's `cc`, and this machine's C library."
+                 compiled now by this machine's `cc`, and this machine's C library. Version 1.0 of the library loses the last \
+                 letter of a name; 1.1 does not."
             ));
             own(story, page)
         }
@@ -27,7 +28,12 @@ pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, printer: &Printer) 
 fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<Result<Cast, String>> {
     let host = story.host_of(ALICE);
     match sources::is_empty(&host, printer) {
-        Ok(true) => return Ok(Err("There are no apt sources on this host.".to_owned())),
+        Ok(true) => {
+            return Ok(Err(match &host.global.sources {
+                Some(file) => format!("There are no sources in {}.", file.display()),
+                None => "There are no apt sources on this host.".to_owned(),
+            }));
+        }
         Ok(false) => {}
         Err(failure) => return Ok(Err(format!("The apt sources cannot be read: {}.", failure.chain().join(": ")))),
     }
