@@ -15,6 +15,11 @@ impl Progress {
         Self { enabled, bar: Mutex::new(None) }
     }
 
+    /// Whether anybody sees it.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.enabled
+    }
+
     /// A phase that is counted in bytes.
     pub(crate) fn bytes(&self, phase: &str, total: u64) -> ProgressBar {
         self.start(phase, total, "{msg:<12} {bar:30} {bytes:>10} of {total_bytes} {bytes_per_sec:>12} {eta:>4}")

@@ -70,7 +70,8 @@ impl Store {
         let layout = Layout::new(root);
         format::prepare(&layout)?;
         // The database would only say that it cannot be opened.
-        let database = db::Db::open(&layout).or_else(|error| lock::may_write(&layout).map_err(Into::into).and(Err(error)));
+        let database =
+            db::Db::open(&layout).or_else(|error| lock::may_write(&layout).map_err(Into::into).and(Err(error)));
         let store = Self { db: database?, objects: Objects::new(&layout), layout, remover };
         store.recover_if_abandoned()?;
         Ok(store)

@@ -15,7 +15,9 @@ use crate::{
     commit::write_package,
     error::Context,
     fs::{sync_file_system, sync_parent},
+    layout::META,
     stage::seal,
+    verify::contents::hash_file,
 };
 
 /// What of a store has to be made again.
@@ -36,16 +38,21 @@ impl Store {
     /// # Errors
     /// If a file cannot be removed or the database not read.
     pub fn triage(&self, _lock: &WriteLock, report: &VerifyReport) -> Result<Broken, StoreError> {
+        self.refill(report)?;
         let mut broken = Broken::default();
         let packages = self.packages()?;
         for damage in &report.damage {
             let path = match damage {
+                // Given back, as far as that is possible; else it shows in what needs it.
+                Damage::Name { path } if path.starts_with(self.layout().objects()) => continue,
                 Damage::Content { path, .. } | Damage::Name { path } | Damage::Stray { path } => path,
                 Damage::Identity { path } => path,
-                Damage::Database { .. } => continue,
+                Damage::Database { .. } | Damage::Missing { .. } => continue,
             };
             let foreign = |root: PathBuf| path.parent() == Some(&root) && matches!(damage, Damage::Stray { .. });
-            if path.starts_with(self.layout().objects()) || foreign(self.layout().store()) || foreign(self.layout().trees())
+            if path.starts_with(self.layout().objects())
+                || foreign(self.layout().store())
+                || foreign(self.layout().trees())
             {
                 crate::remove_tree(path)?;
             } else if let Some(name) = first_below(path, &self.layout().trees()) {
@@ -58,6 +65,54 @@ impl Store {
             }
         }
         Ok(broken)
+    }
+
+    /// Gives contents back to the pool that it lacks and that some component or tree still has.
+    fn refill(&self, report: &VerifyReport) -> Result<(), StoreError> {
+        let lacks = |damage: &Damage| match damage {
+            Damage::Name { path } => self.objects().parse_path(path),
+            _ => None,
+        };
+        let mut lacking: BTreeSet<(Digest, u16)> = report.damage.iter().filter_map(lacks).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        // What is damaged itself has nothing to give.
+        for row in self.component_rows(None)? {
+            let name = StoreName::new(row.id, &row.name);
+            let Ok(manifest) = self.manifest_named(&name) else { continue };
+            let root = self.layout().entry(&name);
+            self.refill_from(&mut lacking, &root, &manifest.tree)?;
+            self.refill_from(&mut lacking, &root.join(META).join("control"), &manifest.control)?;
+        }
+        let trees = self.layout().trees();
+        for tree in fs::read_dir(&trees).context("read", &trees)? {
+            let name = tree.context("read", &trees)?.file_name();
+            let Some(Ok(id)) = name.to_str().map(str::parse::<TreeId>) else { continue };
+            let Ok(entries) = self.tree_entries(&id) else { continue };
+            self.refill_from(&mut lacking, &self.layout().tree_root(&id), &entries)?;
+        }
+        Ok(())
+    }
+
+    fn refill_from(
+        &self,
+        lacking: &mut BTreeSet<(Digest, u16)>,
+        root: &Path,
+        entries: &[Entry],
+    ) -> Result<(), StoreError> {
+        for entry in entries {
+            let Node::File { digest, size, mode } = entry.node else { continue };
+            let (wanted, path) = ((digest, Node::stored_mode(mode)), root.join(&entry.path));
+            if lacking.contains(&wanted)
+                && let Some(Ok(found)) = hash_file(&path, &mut vec![0; 1 << 16])?
+                && (found.digest, found.mode) == wanted
+            {
+                self.objects().share((&digest, mode, size), CWD, &path)?;
+                lacking.remove(&wanted);
+            }
+        }
+        Ok(())
     }
 
     /// Makes a component's directory again from its manifest and the pool. `false` if the manifest is damaged or the
@@ -121,13 +176,22 @@ impl Store {
     /// If it cannot be written.
     pub fn rewrite_tree(&self, lock: &WriteLock, id: &TreeId) -> Result<bool, StoreError> {
         let Ok(entries) = self.tree_entries(id) else { return Ok(false) };
-        let listing = serde_json::to_vec(&entries).expect("entries serialise");
-        if TreeId::from_digest(Digest::of(&listing)) != *id || !self.has_all(&entries) {
+        self.replace_tree(lock, id, &entries)
+    }
+
+    /// Makes the tree that `entries` describe in the place of a damaged or missing one. `false` if they describe another
+    /// than `id`, or the pool lacks a content.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace_tree(&self, lock: &WriteLock, id: &TreeId, entries: &[Entry]) -> Result<bool, StoreError> {
+        let listing = serde_json::to_vec(entries).expect("entries serialise");
+        if TreeId::from_digest(Digest::of(&listing)) != *id || !self.has_all(entries) {
             return Ok(false);
         }
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
-        self.fill_tree(&directory, &listing, &entries)?;
+        self.fill_tree(&directory, &listing, entries)?;
         self.put_in_place(&directory, &self.layout().tree(id))?;
         Ok(true)
     }

@@ -3,7 +3,7 @@
 //! Nothing is locked at first, so that verifying and writing go on side by side. What looks wrong then may be another
 //! process's work in progress, so it is looked at again until it is right, or nobody writes.
 
-mod contents;
+pub(crate) mod contents;
 mod database;
 mod listing;
 
@@ -22,6 +22,7 @@ use crate::{
     error::Context,
     fs::read_if_there,
     layout::{COMPONENT_LINK, LINKS, META},
+    objects::Objects,
     parallel,
 };
 use contents::Inodes;
@@ -56,6 +57,11 @@ pub enum Damage {
     Identity {
         /// Its directory.
         path: PathBuf,
+    },
+    /// Something that a root needs is not there. The store knows no roots: who does adds this.
+    Missing {
+        /// What needs what.
+        what: String,
     },
     /// The database and the directory disagree.
     Database {
@@ -214,7 +220,7 @@ impl Store {
                 None => Looked::BrokenPackage((Unit::Entry(name.to_owned()), Damage::Identity { path })),
             });
         }
-        let damage = verify_component(&path, name, inodes)?;
+        let damage = verify_component(&path, name, (inodes, self.objects()))?;
         if !damage.is_empty() && !path.exists() {
             return Ok(Looked::Vanished);
         }
@@ -232,7 +238,7 @@ impl Store {
         let mut damage = Vec::new();
         match serde_json::from_slice::<Vec<Entry>>(&bytes) {
             Ok(entries) if same => {
-                verify_listing(&path.join("root"), &entries, inodes, &mut damage)?;
+                verify_listing(&path.join("root"), &entries, (inodes, self.objects()), &mut damage)?;
                 strays(&path, &["root", "tree.json"], &mut damage)?;
             }
             _ => damage.push(Damage::Identity { path: path.clone() }),
@@ -275,7 +281,7 @@ fn strays(directory: &Path, known: &[&str], damage: &mut Vec<Damage>) -> Result<
     Ok(())
 }
 
-fn verify_component(directory: &Path, name: &str, inodes: &Inodes) -> Result<Vec<Damage>, StoreError> {
+fn verify_component(directory: &Path, name: &str, known: (&Inodes, &Objects)) -> Result<Vec<Damage>, StoreError> {
     let meta = directory.join(META);
     let bytes = read_if_there(&meta.join("manifest.json")).ok().flatten().unwrap_or_default();
     let same = StoreName::split(name).is_some_and(|(id, _)| id == Manifest::id_of(&bytes).to_string());
@@ -287,9 +293,9 @@ fn verify_component(directory: &Path, name: &str, inodes: &Inodes) -> Result<Vec
         damage.push(Damage::Identity { path: directory.to_owned() });
         return Ok(damage);
     };
-    verify_listing(directory, &manifest.tree, inodes, &mut damage)?;
+    verify_listing(directory, &manifest.tree, known, &mut damage)?;
     strays(&meta, &["control", "manifest.json", "origin.json"], &mut damage)?;
-    verify_listing(&meta.join("control"), &manifest.control, inodes, &mut damage)?;
+    verify_listing(&meta.join("control"), &manifest.control, known, &mut damage)?;
     Ok(damage)
 }
 

@@ -55,10 +55,14 @@ fn verify(host: &Host, printer: &Printer) -> Outcome {
 }
 
 fn look(store: &Store, printer: &Printer) -> Outcome<VerifyReport> {
-    let bar = printer.progress().bytes("verifying", store.info()?.stored_size);
+    // How much there is takes a while to count: only if somebody sees it.
+    let total = if printer.progress().is_shown() { store.info()?.stored_size } else { 0 };
+    let bar = printer.progress().bytes("verifying", total);
     let report = store.verify(&|done| bar.set_position(done));
     printer.progress().clear();
-    Ok(report?)
+    let mut report = report?;
+    report.damage.extend(ops::roots::missing(store)?.into_iter().map(|missing| Damage::Missing { what: missing.what }));
+    Ok(report)
 }
 
 fn summary(report: &VerifyReport) -> String {
@@ -85,6 +89,7 @@ fn describe(damage: &Damage) -> String {
         Damage::Name { path } => format!("{} is missing or of another kind", path.display()),
         Damage::Stray { path } => format!("{} does not belong there", path.display()),
         Damage::Identity { path } => format!("{} is not what its name says", path.display()),
+        Damage::Missing { what } => format!("{what}, which is not there"),
         Damage::Database { what } => format!("database: {what}"),
     }
 }

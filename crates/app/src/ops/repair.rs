@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use aleph_component::ComponentId;
+use aleph_component::{ComponentId, TreeId};
 use aleph_exchange::deb::{Expected, OriginInput, import};
 use aleph_store::{Origin, Store, WriteLock};
 use aleph_view::Views;
 use serde::Serialize;
 
-use super::archives::digest_file;
+use super::{archives::digest_file, compose, scripts};
 use crate::{failure::Outcome, host::Host, output::Printer};
 
 /// What a repair did.
@@ -40,8 +40,10 @@ pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<R
         let mended = store.rewrite_package(&mut lock, id)?;
         repaired.note(mended, format!("package {id}"));
     }
-    for id in &broken.trees {
-        let mended = store.rewrite_tree(&lock, id)?;
+    let mut trees = broken.trees;
+    trees.extend(super::roots::missing(store)?.into_iter().filter_map(|missing| missing.tree));
+    for id in &trees {
+        let mended = store.rewrite_tree(&lock, id)? || recompose(store, &lock, id)?;
         repaired.note(mended, format!("tree {id}"));
     }
     let database = store.rebuild_database(&lock)?;
@@ -53,6 +55,33 @@ impl Repaired {
     fn note(&mut self, mended: bool, what: String) {
         if mended { &mut self.mended } else { &mut self.lost }.push(what);
     }
+}
+
+/// Makes a tree again whose listing is damaged: from what scripts wrote, or from the packages of a first generation.
+fn recompose(store: &Store, lock: &WriteLock, id: &TreeId) -> Outcome<bool> {
+    for view in Views::new(store).list()? {
+        for number in view.numbers()? {
+            let Ok(generation) = view.generation(number) else { continue };
+            let capture = generation.capture.filter(|capture| capture.tree == *id);
+            if let Some(Ok(manifest)) = capture.map(|capture| store.manifest(&capture.component))
+                && store.replace_tree(lock, id, &manifest.tree)?
+            {
+                return Ok(true);
+            }
+            if generation.layers.base == *id
+                && let Ok(manifests) = compose::manifests(store, &generation.packages)
+            {
+                let packages = compose::packages(store, &manifests)?;
+                let scripts = scripts::plan(store, None, (&generation.packages, &packages))?;
+                let listing = compose::merge(&packages)?;
+                let entries = compose::with_placements(store, lock, listing, scripts.placements())?;
+                if store.replace_tree(lock, id, &entries)? {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Imports a component again from its archive, cached or from a source that still offers it.

@@ -1,5 +1,8 @@
 //! Everything outside the store that keeps things in it alive.
 
+use std::collections::BTreeSet;
+
+use aleph_component::{ComponentId, TreeId};
 use aleph_store::{Root, Store, WriteLock};
 use aleph_view::Views;
 
@@ -20,4 +23,52 @@ pub(crate) fn all(store: &Store, lock: &WriteLock, dry_run: bool) -> Outcome<Vec
         roots.extend(view.roots()?);
     }
     Ok(roots)
+}
+
+/// Something that a generation needs and the store does not have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Missing {
+    /// The generation and what it lacks, in words.
+    pub(crate) what: String,
+    /// What it lacks, if it is a tree.
+    pub(crate) tree: Option<TreeId>,
+}
+
+/// What generations need and the store does not have. What a writer is just removing together with its generation is
+/// looked at again.
+pub(crate) fn missing(store: &Store) -> Outcome<BTreeSet<Missing>> {
+    const TRIES: usize = 5;
+    let mut missing = look(store)?;
+    for _ in 1..TRIES {
+        if missing.is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let now = look(store)?;
+        missing.retain(|one| now.contains(one));
+    }
+    Ok(missing)
+}
+
+fn look(store: &Store) -> Outcome<BTreeSet<Missing>> {
+    let packages = store.packages()?;
+    let components: BTreeSet<ComponentId> = store.component_rows(None)?.into_iter().map(|row| row.id).collect();
+    let mut missing = BTreeSet::new();
+    for view in Views::new(store).list()? {
+        for number in view.numbers()? {
+            let Ok(generation) = view.generation(number) else { continue };
+            let whose = format!("generation {number} of view {}", view.record.name);
+            for package in &generation.packages {
+                let there = packages.contains_key(&package.id) && components.contains(&package.component);
+                if !there {
+                    let what = format!("{whose} needs {} {}", package.name, package.version);
+                    missing.insert(Missing { what, tree: None });
+                }
+            }
+            for tree in generation.trees().into_iter().filter(|tree| !store.layout().tree_root(tree).exists()) {
+                missing.insert(Missing { what: format!("{whose} needs the tree {tree}"), tree: Some(tree) });
+            }
+        }
+    }
+    Ok(missing)
 }

@@ -38,11 +38,11 @@ impl Inodes {
 }
 
 /// A file as it was found.
-pub(super) struct Hashed {
+pub(crate) struct Hashed {
     device: u64,
     inode: u64,
-    pub(super) digest: Digest,
-    pub(super) mode: u16,
+    pub(crate) digest: Digest,
+    pub(crate) mode: u16,
     length: u64,
 }
 
@@ -104,7 +104,7 @@ fn judge(
 ///
 /// # Errors
 /// If this process may not read it.
-pub(super) fn hash_file(path: &Path, buffer: &mut [u8]) -> Result<Option<Result<Hashed, io::Error>>, FsError> {
+pub(crate) fn hash_file(path: &Path, buffer: &mut [u8]) -> Result<Option<Result<Hashed, io::Error>>, FsError> {
     let unreadable = |error: &io::Error| {
         // EIO and its like; the rest is no fault of the store's.
         !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Interrupted)

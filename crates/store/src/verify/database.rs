@@ -39,14 +39,17 @@ impl Store {
             if on_disk.remove(package.to_string().as_str()).is_none() {
                 damage.push(match self.package_name(&package) {
                     Ok(name) => Damage::Name { path: self.layout().entry(&StoreName::new(package, &name)) },
-                    Err(_) => database(format!("package {package} is recorded, and neither it nor its component is there")),
+                    Err(_) => {
+                        database(format!("package {package} is recorded, and neither it nor its component is there"))
+                    }
                 });
             }
         }
         damage.extend(on_disk.into_values().map(|name| database(format!("`{name}` is in the store and not in it"))));
         for (archive, component) in self.archives()? {
             if !components.contains_key(&component.to_string()) {
-                damage.push(database(format!("archive {archive} is recorded as giving {component}, which is not there")));
+                damage
+                    .push(database(format!("archive {archive} is recorded as giving {component}, which is not there")));
             }
         }
         Ok(damage)

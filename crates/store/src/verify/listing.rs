@@ -18,7 +18,7 @@ use super::{
     Damage,
     contents::{Inodes, hash_file},
 };
-use crate::{FsError, error::Context, layout::META};
+use crate::{FsError, error::Context, layout::META, objects::Objects};
 
 /// Checks that `root` holds just what `entries` say. What is in [`META`] is its own listing's business.
 ///
@@ -26,11 +26,11 @@ use crate::{FsError, error::Context, layout::META};
 pub(super) fn verify_listing(
     root: &Path,
     entries: &[Entry],
-    inodes: &Inodes,
+    (inodes, objects): (&Inodes, &Objects),
     damage: &mut Vec<Damage>,
 ) -> Result<(), FsError> {
     let listed = entries.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
-    let mut walk = Walk { root, listed, inodes, damage, seen: 0, buffer: Vec::new() };
+    let mut walk = Walk { root, listed, inodes, objects, damage, seen: 0, buffer: Vec::new() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(CWD, root, flags, Mode::empty()) {
         Ok(directory) => walk.directory(directory, &mut String::new())?,
@@ -49,6 +49,7 @@ struct Walk<'a> {
     root: &'a Path,
     listed: HashMap<&'a str, &'a Node>,
     inodes: &'a Inodes,
+    objects: &'a Objects,
     damage: &'a mut Vec<Damage>,
     seen: usize,
     buffer: Vec<u8>,
@@ -159,12 +160,16 @@ impl Walk<'_> {
             }
         };
         let fine = found == Some((digest, Node::stored_mode(mode)));
-        Ok((!fine).then_some(Damage::Content { path, digest, mode }))
+        if !fine {
+            return Ok(Some(Damage::Content { path, digest, mode }));
+        }
+        // Nothing could be made from it any more.
+        let pooled = self.objects.path(&digest, mode);
+        Ok((!pooled.exists()).then_some(Damage::Name { path: pooled }))
     }
 }
 
 fn is_whiteout(directory: BorrowedFd<'_>, name: &CStr) -> bool {
-    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
-    })
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0)
 }
