@@ -116,12 +116,18 @@ fn same(one: &Node, other: &Node) -> bool {
 pub fn with_parents(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     entries.dedup_by(|later, earlier| later.path == earlier.path);
-    let known: std::collections::HashSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    let is_known = |path: &str| entries.binary_search_by(|entry| entry.path.as_str().cmp(path)).is_ok();
     let mut missing = std::collections::BTreeSet::new();
+    let mut last = None;
     for entry in &entries {
+        // Neighbours are mostly in one directory.
+        if entry.path.parent() == last {
+            continue;
+        }
+        last = entry.path.parent();
         let mut path = entry.path.as_str();
         while let Some((parent, _)) = path.rsplit_once('/') {
-            if known.contains(parent) || !missing.insert(parent.to_owned()) {
+            if is_known(parent) || !missing.insert(parent.to_owned()) {
                 break;
             }
             path = parent;

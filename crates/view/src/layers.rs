@@ -83,23 +83,21 @@ fn remove<'a>(old: &'a Entry, gone: &mut HashSet<&'a str>, delta: &mut Vec<Entry
 }
 
 impl Layers {
-    /// Writes the trees for `wanted`, on the base of `previous` where that is less work.
+    /// Writes the trees for `wanted`, laid over a tree that exists (its id and entries) where that is less work.
     ///
     /// # Errors
-    /// If a tree cannot be read or written.
+    /// If a tree cannot be written.
     pub fn write(
         store: &Store,
         lock: &WriteLock,
-        previous: Option<&Self>,
+        existing: Option<(TreeId, Vec<Entry>)>,
         wanted: &[Entry],
     ) -> Result<Self, StoreError> {
-        // A base that does not read is as good as none.
-        if let Some(previous) = previous
-            && let Ok(base) = store.tree_entries(&previous.base)
-            && let LayersPlan::Delta(delta) = plan_layers(&base, wanted)
+        if let Some((base, entries)) = existing
+            && let LayersPlan::Delta(delta) = plan_layers(&entries, wanted)
         {
             let delta = if delta.is_empty() { None } else { Some(store.write_tree(lock, &delta)?) };
-            return Ok(Self { base: previous.base, delta });
+            return Ok(Self { base, delta });
         }
         Ok(Self { base: store.write_tree(lock, wanted)?, delta: None })
     }

@@ -1,6 +1,6 @@
 //! Carrying out a plan: archives, components, packages, trees, scripts, generation. No decisions are made here.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, thread};
 
 use aleph_component::{ComponentId, Digest, Entry, Manifest, Unlinked, link};
 use aleph_store::{PackageSpec, Store, WriteLock};
@@ -49,12 +49,19 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     let before = plan.before.as_ref();
     let manifests = timings.measure("gather", || compose::manifests(store, &pinned))?;
     let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
-    let listing = timings.measure("compose", || compose::merge(&packages))?;
-    let scripts = timings.measure("gather", || scripts::plan(store, before, (&pinned, &packages)))?;
-    let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
-        let entries = compose::with_placements(store, &lock, listing, scripts.placements())?;
-        let layers = Layers::write(store, &lock, before.map(|before| &before.layers), &entries)?;
-        Ok((entries, layers))
+    let base = before.map(|before| before.layers.base);
+    let (scripts, entries, layers) = thread::scope(|scope| -> Outcome<_> {
+        // What the new listing is compared with is read meanwhile. A base that does not read is as good as none.
+        let existing = scope.spawn(|| base.and_then(|base| Some((base, store.tree_entries(&base).ok()?))));
+        let listing = timings.measure("compose", || compose::merge(&packages))?;
+        let scripts = timings.measure("gather", || scripts::plan(store, before, (&pinned, &packages)))?;
+        let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
+            let entries = compose::with_placements(store, &lock, listing, scripts.placements())?;
+            let existing = existing.join().expect("reading does not panic");
+            let layers = Layers::write(store, &lock, existing, &entries)?;
+            Ok((entries, layers))
+        })?;
+        Ok((scripts, entries, layers))
     })?;
     let input = scripts::Input {
         printer,
