@@ -26,6 +26,7 @@ const TESTS: &[Need] = &[
     need("xz-utils", "xz", "compresses them"),
     need("zstd", "zstd", "compresses them"),
     need("gzip", "gzip", "compresses them"),
+    need("passwd", "useradd", "makes a user for tests that root runs as somebody else"),
     need("uidmap", "newuidmap", "gives ordinary users subordinate ids"),
     need("util-linux", "unshare", "namespaces and other users for the sandbox's tests"),
     need("openssl", "openssl", "digests for comparison, certificates for local servers"),
@@ -47,11 +48,34 @@ const PEERS: &[Need] = &[
 /// Brings about everything that the tests need.
 pub(crate) fn for_tests() -> Outcome {
     install(TESTS)?;
+    grant()?;
     if has_lists() {
         return Ok(());
     }
     eprintln!("missing on this machine: apt's package lists, on which the solver is compared with apt");
     update().map_err(|error| format!("{error}; fetch them, as with: apt-get update").into())
+}
+
+/// A user for tests that root runs as somebody with subordinate ids, where the machine has nobody like that.
+const GRANTED: &str = "aleph-test";
+
+/// Sees to it that somebody has subordinate ids, if root runs the tests: only root can become another user.
+fn grant() -> Outcome {
+    let granted = |file| std::fs::read_to_string(file).is_ok_and(|text: String| text.contains(':'));
+    if !is_root() || (granted("/etc/subuid") && granted("/etc/subgid")) {
+        return Ok(());
+    }
+    eprintln!("missing on this machine: a user with subordinate ids");
+    if !succeeds(Command::new("id").arg(GRANTED)) {
+        run(Command::new("useradd").args(["--no-create-home", "--shell", "/bin/false", GRANTED]))?;
+    }
+    // Some systems gave the new user ids right away.
+    for (file, option) in [("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")] {
+        if !granted(file) {
+            run(Command::new("usermod").args([option, "100000-165535", GRANTED]))?;
+        }
+    }
+    Ok(())
 }
 
 /// Brings about everything that the comparisons need.

@@ -15,7 +15,7 @@ use crate::etc;
 use crate::layers::Stack;
 use crate::mount::{self, MountError};
 use crate::probe::{self, Forbidden};
-use crate::{device, exec, flat, host, locale, process, pure, userns};
+use crate::{device, exec, flat, host, locale, process, pure, trust, userns};
 
 /// What to run, and in what.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     if spec.pure {
         leave_host(uid, gid, pure::NAMESPACES)?;
-        return pure::run(|| enter_pure(spec, overlay, uid, gid), || exec_inside(spec, Some(pure_user(uid))));
+        return pure::run(|| enter_pure(spec, overlay, uid, gid), || exec_inside(spec, Some(pure_user(uid)), false));
     }
     let groups: Vec<u32> = rustix::process::getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
     leave_host(uid, gid, UnshareFlags::NEWNS)?;
@@ -138,13 +138,14 @@ fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     let caller = etc::find_caller(uid, gid, &groups, &spec.home);
     let passages = host::collect(&stack, &spec.home, &spec.cwd)?;
     let files = etc::collect(&stack, &caller);
+    let trust = files.iter().any(|(name, _)| trust::BUNDLE.as_bytes().ends_with(name.to_bytes()));
     let scratch = Scratch::new()?;
     passages.make_places(scratch.upper.as_fd())?;
     let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
     // Last, and over everything: then the old root need not be let go of.
     mount::attach_over_root(&root)?;
     for passage in &passages.mounts {
-        match mount::attach(&passage.mount, &root, passage.path.strip_prefix("/").unwrap_or(&passage.path)) {
+        match mount::attach(&passage.mount, &root, host::relative(&passage.path)) {
             // A layer of somebody else's has a directory there which this user may not look into, such as `/root`.
             Err(e) if e.source.raw_os_error() == Some(libc::EACCES) => {}
             attached => attached?,
@@ -155,7 +156,7 @@ fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     if rustix::process::chdir(&spec.cwd).is_err() {
         rustix::process::chdir(c"/").map_err(prepare("change to /"))?;
     }
-    Err(exec_inside(spec, None))
+    Err(exec_inside(spec, None, trust))
 }
 
 /// Makes namespaces, the mount namespace among them; for an ordinary user inside a user namespace in which he is himself.
@@ -196,7 +197,7 @@ fn enter_pure(spec: &RunSpec, overlay: bool, uid: u32, gid: u32) -> Result<(), E
     let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
     device::mount_proc(&root)?;
     device::mount_minimal(&root)?;
-    for (name, mode) in [("tmp", "1777"), ("run", "0755"), ("home", "0755")] {
+    for (name, mode) in [("tmp", "1777"), ("home", "0755")] {
         device::mount_scratch(&root, name, mode)?;
     }
     if uid != 0 {
@@ -209,8 +210,9 @@ fn enter_pure(spec: &RunSpec, overlay: bool, uid: u32, gid: u32) -> Result<(), E
 }
 
 /// Becomes the program, in a tree that is mounted.
-fn exec_inside(spec: &RunSpec, pure: Option<(&str, &str)>) -> EnterError {
-    let inside = Inside { view: &spec.view, pure, exists: &|p: &Path| p.exists(), has_locale: &locale::available };
+fn exec_inside(spec: &RunSpec, pure: Option<(&str, &str)>, host_trust: bool) -> EnterError {
+    let exists = &|p: &Path| p.exists();
+    let inside = Inside { view: &spec.view, pure, host_trust, exists, has_locale: &locale::available };
     exec::exec(&spec.argv, &environment::prepare(&spec.env, &inside))
 }
 

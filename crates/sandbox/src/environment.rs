@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::trust::BUNDLE;
+
 /// The search path inside every view.
 pub(crate) const PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/games:/usr/games";
@@ -77,6 +79,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) view: &'a str,
     /// For a pure run: the user's name and home inside.
     pub(crate) pure: Option<(&'a str, &'a str)>,
+    /// Whether the bundle of certificates has some of the host's.
+    pub(crate) host_trust: bool,
     /// Whether a path exists inside.
     pub(crate) exists: &'a dyn Fn(&Path) -> bool,
     /// Whether the view has a locale.
@@ -95,7 +99,12 @@ pub(crate) fn prepare(outer: &[(OsString, OsString)], inside: &Inside<'_>) -> Ve
         })
         .map(|(name, value)| (name.clone(), adapt(name, value, inside)))
         .collect();
+    // OpenSSL by itself looks up one file for each authority, and would miss those that are only in the bundle.
+    let trust = inside.host_trust && !env.iter().any(|(name, _)| name == "SSL_CERT_FILE");
     let mut set = |name: &str, value: &str| env.push((name.into(), value.into()));
+    if trust {
+        set("SSL_CERT_FILE", BUNDLE);
+    }
     if let Some((user, home)) = inside.pure {
         for (name, value) in [("HOME", home), ("USER", user), ("LOGNAME", user), ("SHELL", shell(inside))] {
             set(name, value);
@@ -139,6 +148,7 @@ mod tests {
         let inside = Inside {
             view: "main",
             pure: pure.then_some(("user", "/home/user")),
+            host_trust: false,
             exists: &|p| p == Path::new("/there") || p == Path::new("/bin/sh"),
             has_locale: &|l| l == "en_GB.UTF-8",
         };

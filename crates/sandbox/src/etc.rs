@@ -1,8 +1,8 @@
 //! The few files of the host's `/etc` that a view shows, so that names resolve and the user has one.
 
-use std::ffi::{CStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -13,7 +13,7 @@ use crate::layers::{Stack, read_all};
 /// Larger files than this are not copied into a view.
 const LIMIT: usize = 4 << 20;
 
-/// One file or symlink to be placed in the view's `/etc`.
+/// One file or symlink to be placed in the view's `/etc`, or in a directory of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum EtcFile {
     /// A regular file with these bytes, mode 0644.
@@ -45,6 +45,7 @@ pub(crate) fn collect(stack: &Stack, caller: &Caller) -> Vec<(&'static CStr, Etc
     copy(c"timezone", "/etc/timezone");
     files.extend(resolver().map(|f| (c"resolv.conf", f)));
     files.extend(local_time(stack).map(|f| (c"localtime", f)));
+    files.extend(crate::trust::bundle(stack).map(|f| (c"ssl/certs/ca-certificates.crt", EtcFile::Bytes(f))));
     files.extend(accounts(stack, caller));
     files
 }
@@ -67,6 +68,7 @@ pub(crate) fn accounts(stack: &Stack, caller: &Caller) -> Vec<(&'static CStr, Et
 /// Writes the files into the directory `etc`.
 pub(crate) fn place(etc: BorrowedFd<'_>, files: &[(&'static CStr, EtcFile)]) -> Result<(), Errno> {
     for (name, file) in files {
+        make_parents(etc, name)?;
         match file {
             EtcFile::Link(target) => rustix::fs::symlinkat(target, etc, *name)?,
             EtcFile::Bytes(bytes) => {
@@ -77,6 +79,19 @@ pub(crate) fn place(etc: BorrowedFd<'_>, files: &[(&'static CStr, EtcFile)]) -> 
                     rest = &rest[rustix::io::write(&fd, rest)?..];
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directories below `etc` that `name` is in.
+fn make_parents(etc: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    let path = Path::new(OsStr::from_bytes(name.to_bytes()));
+    let parents: Vec<&Path> = path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).collect();
+    for parent in parents.iter().rev() {
+        match rustix::fs::mkdirat(etc, *parent, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
         }
     }
     Ok(())

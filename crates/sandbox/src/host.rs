@@ -1,6 +1,6 @@
 //! What of the host shows inside a view, and who the host says the caller is.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,69 +13,110 @@ use crate::mount::{MountError, clone_tree};
 /// Directories that a distribution fills: the view's own show, never the host's.
 const DISTRIBUTION: &[&str] = &["bin", "sbin", "usr", "etc", "var", "boot", "lost+found"];
 
-/// A host directory that shows in the view, at the same path.
+/// Where running programs keep sockets, locks and process ids. The view has its own, with the host's entries in it.
+const RUN: &str = "/run";
+
+/// A host directory or socket that shows in the view, at the same path.
 pub(crate) struct Passage {
     /// Where, absolute.
     pub(crate) path: PathBuf,
+    /// What has to be there to mount on.
+    place: Place,
     /// The host's mounts there, detached.
     pub(crate) mount: OwnedFd,
 }
 
-/// Everything that passes from the host: mounts, and symlinks directly below `/`.
+#[derive(Clone, Copy)]
+enum Place {
+    Directory,
+    File,
+}
+
+/// Everything that passes from the host: mounts, and symlinks directly below `/` and `/run` (path, target).
 #[derive(Default)]
 pub(crate) struct Passages {
     pub(crate) mounts: Vec<Passage>,
-    pub(crate) links: Vec<(CString, CString)>,
+    links: Vec<(PathBuf, CString)>,
 }
 
 /// Collects what passes: every top-level directory that is no part of a distribution's tree (so `/home`, `/tmp`,
-/// `/run`, `/dev`, `/mnt`, and also `/data` or `/nix`), `/var/tmp`, and the home and working directories where they lie
+/// `/dev`, `/mnt`, and also `/data` or `/nix`), `/var/tmp`, and the home and working directories where they lie
 /// elsewhere. `/opt` belongs to the view when the view has something there, and `/root` shows to those who may read it.
+///
+/// Of `/run` its entries pass, those that the view has none of and that are no plain files: so the host's daemons can be
+/// reached, and a program that puts a process id there neither needs root nor overwrites the host's.
 pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages, MountError> {
     let mut passages = Passages::default();
-    for (name, kind) in top_level()? {
-        let path = Path::new("/").join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    for (path, kind) in list(Path::new("/"))? {
         match kind {
-            FileType::Directory if name.as_c_str() == c"opt" && !stack.is_empty_dir(&path) => {}
-            FileType::Directory => passages.add(path)?,
-            FileType::Symlink if !stack.has(&path) => {
-                if let Ok(target) = rustix::fs::readlink(&path, Vec::new()) {
-                    passages.links.push((name, target));
-                }
-            }
+            _ if !passes(&path) || path == Path::new(RUN) => {}
+            FileType::Directory if path == Path::new("/opt") && !stack.is_empty_dir(&path) => {}
+            FileType::Directory => passages.add(path, Place::Directory)?,
+            FileType::Symlink if !stack.has(&path) => passages.link(path),
             _ => {}
         }
     }
-    passages.add(PathBuf::from("/var/tmp"))?;
+    for (path, kind) in list(Path::new(RUN)).unwrap_or_default() {
+        match kind {
+            _ if stack.has(&path) => {}
+            FileType::Directory => passages.add(path, Place::Directory)?,
+            FileType::Socket => passages.add(path, Place::File)?,
+            FileType::Symlink => passages.link(path),
+            _ => {}
+        }
+    }
+    passages.add(PathBuf::from("/var/tmp"), Place::Directory)?;
     // Where both have a directory of that name, standing in it means the view's; but a home is the user's own.
     for (path, wins) in [(home, is_own_home(home)), (cwd, false)] {
         let shown = passages.mounts.iter().any(|p| path.starts_with(&p.path));
         if !shown && path.is_absolute() && path != Path::new("/") && (wins || !stack.has(path)) {
-            passages.add(path.to_path_buf())?;
+            passages.add(path.to_path_buf(), Place::Directory)?;
         }
     }
     Ok(passages)
 }
 
 impl Passages {
-    fn add(&mut self, path: PathBuf) -> Result<(), MountError> {
+    fn add(&mut self, path: PathBuf, place: Place) -> Result<(), MountError> {
         if let Some(mount) = clone_tree(&path)? {
-            self.mounts.push(Passage { path, mount });
+            self.mounts.push(Passage { path, place, mount });
         }
         Ok(())
     }
 
+    fn link(&mut self, path: PathBuf) {
+        if let Ok(target) = rustix::fs::readlink(&path, Vec::new()) {
+            self.links.push((path, target));
+        }
+    }
+
     /// Makes the places to mount on, and the links, in the directory `root`.
     pub(crate) fn make_places(&self, root: BorrowedFd<'_>) -> Result<(), MountError> {
-        for passage in &self.mounts {
-            make_path(root, &passage.path)?;
+        make_path(root, Path::new(RUN))?;
+        for Passage { path, place, .. } in &self.mounts {
+            match place {
+                Place::Directory => make_path(root, path)?,
+                Place::File => make_file(root, path)?,
+            }
         }
-        for (name, target) in &self.links {
+        for (path, target) in &self.links {
             // A link is a convenience: one that cannot be made is left out.
-            let _ = rustix::fs::symlinkat(target.as_c_str(), root, name.as_c_str());
+            let _ = rustix::fs::symlinkat(target.as_c_str(), root, relative(path));
         }
         Ok(())
     }
+}
+
+/// The absolute `path`, from the root directory.
+pub(crate) fn relative(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+/// Makes an empty file at the absolute `path` below `root`.
+fn make_file(root: BorrowedFd<'_>, path: &Path) -> Result<(), MountError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(root, relative(path), flags, Mode::from_raw_mode(0o600));
+    made.map(drop).map_err(|e| MountError::new("make a file for", path, e))
 }
 
 /// Makes every directory of the absolute `path` below `root`.
@@ -91,16 +132,17 @@ fn make_path(root: BorrowedFd<'_>, path: &Path) -> Result<(), MountError> {
     Ok(())
 }
 
-/// Names and types directly below the host's `/` that are no part of a distribution's tree.
-fn top_level() -> Result<Vec<(CString, FileType)>, MountError> {
-    let fail = |e| MountError::new("list", "/", e);
+/// Paths and types of what is directly below a directory of the host.
+fn list(directory: &Path) -> Result<Vec<(PathBuf, FileType)>, MountError> {
+    let fail = |e| MountError::new("list", directory, e);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::openat(CWD, c"/", flags, Mode::empty()).map_err(fail)?;
+    let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty()).map_err(fail)?;
     let mut found = Vec::with_capacity(32);
-    for entry in rustix::fs::Dir::new(root).map_err(fail)? {
+    for entry in rustix::fs::Dir::new(opened).map_err(fail)? {
         let entry = entry.map_err(fail)?;
-        if passes(entry.file_name()) {
-            found.push((entry.file_name().to_owned(), entry.file_type()));
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            found.push((directory.join(OsStr::from_bytes(name)), entry.file_type()));
         }
     }
     Ok(found)
@@ -112,8 +154,8 @@ fn is_own_home(home: &Path) -> bool {
 }
 
 /// Whether a host entry directly below `/` may show in a view.
-fn passes(name: &CStr) -> bool {
-    let name = name.to_bytes();
+fn passes(path: &Path) -> bool {
+    let name = relative(path).as_os_str().as_bytes();
     let library = name.strip_prefix(b"lib").is_some_and(|rest| rest.iter().all(|b| b.is_ascii_alphanumeric()));
     !name.starts_with(b".") && !library && !DISTRIBUTION.iter().any(|d| d.as_bytes() == name)
 }
@@ -145,11 +187,11 @@ mod tests {
 
     #[test]
     fn the_distributions_own_directories_stay_out() {
-        let check = |name: &CStr, expected: bool| assert_eq!(passes(name), expected, "{name:?}");
-        for name in [c"usr", c"bin", c"lib", c"lib64", c"libx32", c"etc", c"var", c".snapshots", c".", c".."] {
+        let check = |name: &str, expected: bool| assert_eq!(passes(&Path::new("/").join(name)), expected, "{name}");
+        for name in ["usr", "bin", "lib", "lib64", "libx32", "etc", "var", ".snapshots"] {
             check(name, false);
         }
-        for name in [c"home", c"proc", c"data", c"nix", c"lib-data", c"library.d"] {
+        for name in ["home", "proc", "data", "nix", "lib-data", "library.d"] {
             check(name, true);
         }
     }

@@ -27,6 +27,7 @@ mod mount;
 pub mod probe;
 mod process;
 mod pure;
+mod trust;
 mod userns;
 pub mod workshop;
 

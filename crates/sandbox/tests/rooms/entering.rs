@@ -17,6 +17,8 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("enter::callers_stay_who_they_are", callers_stay_who_they_are),
     ("enter::environment_is_cleaned", environment_is_cleaned),
     ("enter::host_shows", host_shows),
+    ("enter::run_is_the_views_own", run_is_the_views_own),
+    ("enter::authorities_of_the_host_are_trusted", authorities_of_the_host_are_trusted),
     ("enter::layers_stack", layers_stack),
     ("enter::layers_are_never_written", layers_are_never_written),
     ("enter::awkward_paths", awkward_paths),
@@ -112,7 +114,7 @@ fn environment_is_cleaned(who: Who) {
     for line in ["KEPT=a b", "LC_ALL=C.UTF-8", "ALEPH_VIEW=test"] {
         assert!(env.lines().any(|l| l == line), "{line} in {env}");
     }
-    for name in ["PYTHONPATH=", "SSL_CERT_FILE="] {
+    for name in ["PYTHONPATH=", "SSL_CERT_FILE=/no/such"] {
         assert!(!env.contains(name), "{name} in {env}");
     }
 }
@@ -131,6 +133,44 @@ fn host_shows(who: Who) {
     assert_eq!(text(&run(who, &[tree::base(who)], "", "cat /etc/hosts 2>/dev/null || true")), hosts);
     // What a distribution fills is the view's.
     assert_eq!(text(&run(who, &[tree::base(who)], "", "cat /etc/motd; ls /usr")).lines().next(), Some("base"));
+}
+
+/// Anybody may write there, nothing of it reaches the host, and the host's daemons can be reached.
+fn run_is_the_views_own(who: Who) {
+    let layer = tree::layer(who, &[("run/ours/file", "of the view\n")]);
+    let name = format!("rooms-{}.pid", std::process::id());
+    let script = format!("echo 1 > /run/{name} && cat /run/{name} /run/ours/file && ls /run");
+    for flags in ["", "pure"] {
+        let output = text(&run(who, &[layer.clone(), tree::base(who)], flags, &script));
+        assert!(output.starts_with("1\nof the view\n") || flags == "pure", "{output}");
+        assert!(!Path::new("/run").join(&name).exists());
+        let host = fs::read_dir("/run").expect("listed").map(|entry| entry.expect("read"));
+        for directory in host.filter(|entry| entry.file_type().expect("known").is_dir()) {
+            let shows = output.lines().any(|line| line == directory.file_name());
+            assert_eq!(shows, flags != "pure", "{directory:?} in {output}");
+        }
+    }
+}
+
+/// A view without certificates has the host's; one with its own keeps those.
+fn authorities_of_the_host_are_trusted(who: Who) {
+    let bundle = "/etc/ssl/certs/ca-certificates.crt";
+    let script = format!("echo $SSL_CERT_FILE; cat {bundle} 2>/dev/null");
+    let host = fs::read_to_string(bundle).unwrap_or_default();
+    let of = |layer: Option<&str>, flags: &str| {
+        let layer = layer.map(|text| tree::layer(who, &[(&bundle[1..], text)]));
+        let layers: Vec<PathBuf> = layer.into_iter().chain([tree::base(who)]).collect();
+        let mut command = who.command("role-enter");
+        command
+            .arg(std::env::join_paths(layers).expect("no colons"))
+            .args([flags, "sh", "-c", &script])
+            .env_remove("SSL_CERT_FILE");
+        text(&command.output().expect("started"))
+    };
+    assert_eq!(of(None, ""), if host.is_empty() { "\n".into() } else { format!("{bundle}\n{host}") });
+    assert!(of(Some("mine\n"), "").contains("\nmine\n"));
+    assert_eq!(of(Some(&host), ""), format!("\n{host}"));
+    assert_eq!(of(Some("mine\n"), "pure"), "\nmine\n");
 }
 
 fn homes_show_wherever_they_are(who: Who) {
