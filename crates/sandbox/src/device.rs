@@ -27,6 +27,7 @@ pub(crate) fn mount_minimal(root: &OwnedFd) -> Result<(), MountError> {
     mount::attach(&dev, root, Path::new("dev"))?;
     for name in NODES {
         let Some(node) = mount::clone_tree(&Path::new("/dev").join(name))? else { continue };
+        mount::set_read_only(&node).map_err(fail)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
         rustix::fs::openat(&dev, *name, flags, Mode::from_raw_mode(0o666)).map_err(fail)?;
         mount::attach(&node, &dev, Path::new(name))?;
@@ -42,6 +43,10 @@ pub(crate) fn mount_minimal(root: &OwnedFd) -> Result<(), MountError> {
     mount::attach(&shared, &dev, Path::new("shm"))
 }
 
+/// What of `/proc` is the whole machine's: the kernel lets root's user id change it, whatever namespace that is in.
+const MACHINE: &[&str] =
+    &["proc/sys", "proc/sysrq-trigger", "proc/irq", "proc/bus", "proc/fs", "proc/acpi", "proc/scsi"];
+
 /// Mounts `/proc` for the present process namespace. Where the kernel refuses a fresh one (a container that hides parts
 /// of its own), the one that is there is bound.
 pub(crate) fn mount_proc(root: &OwnedFd) -> Result<(), MountError> {
@@ -50,7 +55,8 @@ pub(crate) fn mount_proc(root: &OwnedFd) -> Result<(), MountError> {
         Ok(proc) => proc,
         Err(refused) => mount::clone_tree(Path::new("/proc"))?.ok_or(refused)?,
     };
-    mount::attach(&proc, root, Path::new("proc"))
+    mount::attach(&proc, root, Path::new("proc"))?;
+    MACHINE.iter().try_for_each(|path| mount::shield(root, Path::new(path)))
 }
 
 /// Mounts an empty tmpfs on `name` of the attached mount `root`.

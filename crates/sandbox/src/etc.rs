@@ -157,7 +157,8 @@ fn resolver() -> Option<EtcFile> {
     let path = "/etc/resolv.conf";
     if let Ok(target) = rustix::fs::readlink(path, Vec::new()) {
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-        if from_etc(&target).is_some_and(|p| p.starts_with("/run")) {
+        // Files directly in `/run` do not show in a view.
+        if from_etc(&target).is_some_and(|p| p.starts_with("/run") && p.components().count() > 3) {
             return Some(EtcFile::Link(target));
         }
     }

@@ -13,23 +13,17 @@ use crate::mount::{MountError, clone_tree};
 /// Directories that a distribution fills: the view's own show, never the host's.
 const DISTRIBUTION: &[&str] = &["bin", "sbin", "usr", "etc", "var", "boot", "lost+found"];
 
-/// Where running programs keep sockets, locks and process ids. The view has its own, with the host's entries in it.
+/// Where running programs keep sockets, locks and process ids. The view has its own, with links to the host's entries,
+/// which are all in a directory of it. One mount for each would make entering slow.
 const RUN: &str = "/run";
+const HOSTS_RUN: &str = "/run/host";
 
-/// A host directory or socket that shows in the view, at the same path.
+/// A host directory that shows in the view.
 pub(crate) struct Passage {
-    /// Where, absolute.
+    /// Where in the view, absolute.
     pub(crate) path: PathBuf,
-    /// What has to be there to mount on.
-    place: Place,
     /// The host's mounts there, detached.
     pub(crate) mount: OwnedFd,
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Directory,
-    File,
 }
 
 /// Everything that passes from the host: mounts, and symlinks directly below `/` and `/run` (path, target).
@@ -43,43 +37,53 @@ pub(crate) struct Passages {
 /// `/dev`, `/mnt`, and also `/data` or `/nix`), `/var/tmp`, and the home and working directories where they lie
 /// elsewhere. `/opt` belongs to the view when the view has something there, and `/root` shows to those who may read it.
 ///
-/// Of `/run` its entries pass, those that the view has none of and that are no plain files: so the host's daemons can be
-/// reached, and a program that puts a process id there neither needs root nor overwrites the host's.
+/// Of `/run` its entries pass, those that the view has none of and that are no plain files, as links into `/run/host`: so
+/// the host's daemons can be reached, and a program that puts a process id there neither needs root nor overwrites the
+/// host's.
 pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages, MountError> {
     let mut passages = Passages::default();
     for (path, kind) in list(Path::new("/"))? {
         match kind {
             _ if !passes(&path) || path == Path::new(RUN) => {}
             FileType::Directory if path == Path::new("/opt") && !stack.is_empty_dir(&path) => {}
-            FileType::Directory => passages.add(path, Place::Directory)?,
+            FileType::Directory => passages.add(path)?,
             FileType::Symlink if !stack.has(&path) => passages.link(path),
             _ => {}
         }
     }
-    for (path, kind) in list(Path::new(RUN)).unwrap_or_default() {
-        match kind {
-            _ if stack.has(&path) => {}
-            FileType::Directory => passages.add(path, Place::Directory)?,
-            FileType::Socket => passages.add(path, Place::File)?,
-            FileType::Symlink => passages.link(path),
-            _ => {}
-        }
-    }
-    passages.add(PathBuf::from("/var/tmp"), Place::Directory)?;
+    passages.add_run(stack)?;
+    passages.add(PathBuf::from("/var/tmp"))?;
     // Where both have a directory of that name, standing in it means the view's; but a home is the user's own.
     for (path, wins) in [(home, is_own_home(home)), (cwd, false)] {
-        let shown = passages.mounts.iter().any(|p| path.starts_with(&p.path));
-        if !shown && path.is_absolute() && path != Path::new("/") && (wins || !stack.has(path)) {
-            passages.add(path.to_path_buf(), Place::Directory)?;
+        let shown = path.starts_with(RUN) || passages.mounts.iter().any(|p| path.starts_with(&p.path));
+        let may = path.is_absolute() && !hides_a_link(path) && (wins || !stack.has(path));
+        if !shown && may {
+            passages.add(path.to_path_buf())?;
         }
     }
     Ok(passages)
 }
 
 impl Passages {
-    fn add(&mut self, path: PathBuf, place: Place) -> Result<(), MountError> {
+    fn add(&mut self, path: PathBuf) -> Result<(), MountError> {
         if let Some(mount) = clone_tree(&path)? {
-            self.mounts.push(Passage { path, place, mount });
+            self.mounts.push(Passage { path, mount });
+        }
+        Ok(())
+    }
+
+    /// The host's `/run`, and links to what the view has nothing of.
+    fn add_run(&mut self, stack: &Stack) -> Result<(), MountError> {
+        let Some(mount) = clone_tree(Path::new(RUN))? else { return Ok(()) };
+        self.mounts.push(Passage { path: PathBuf::from(HOSTS_RUN), mount });
+        for (path, kind) in list(Path::new(RUN)).unwrap_or_default() {
+            let passes = matches!(kind, FileType::Directory | FileType::Socket | FileType::Symlink);
+            if let (true, Some(name)) = (passes && path != Path::new(HOSTS_RUN), path.file_name())
+                && !stack.has(&path)
+                && let Ok(target) = CString::new([b"host/", name.as_bytes()].concat())
+            {
+                self.links.push((path, target));
+            }
         }
         Ok(())
     }
@@ -93,11 +97,8 @@ impl Passages {
     /// Makes the places to mount on, and the links, in the directory `root`.
     pub(crate) fn make_places(&self, root: BorrowedFd<'_>) -> Result<(), MountError> {
         make_path(root, Path::new(RUN))?;
-        for Passage { path, place, .. } in &self.mounts {
-            match place {
-                Place::Directory => make_path(root, path)?,
-                Place::File => make_file(root, path)?,
-            }
+        for Passage { path, .. } in &self.mounts {
+            make_path(root, path)?;
         }
         for (path, target) in &self.links {
             // A link is a convenience: one that cannot be made is left out.
@@ -110,13 +111,6 @@ impl Passages {
 /// The absolute `path`, from the root directory.
 pub(crate) fn relative(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
-}
-
-/// Makes an empty file at the absolute `path` below `root`.
-fn make_file(root: BorrowedFd<'_>, path: &Path) -> Result<(), MountError> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
-    let made = rustix::fs::openat(root, relative(path), flags, Mode::from_raw_mode(0o600));
-    made.map(drop).map_err(|e| MountError::new("make a file for", path, e))
 }
 
 /// Makes every directory of the absolute `path` below `root`.
@@ -151,6 +145,13 @@ fn list(directory: &Path) -> Result<Vec<(PathBuf, FileType)>, MountError> {
 /// Whether a home directory is one of its own, such as `/var/lib/jenkins`: system users have `/bin` or `/var/mail`.
 fn is_own_home(home: &Path) -> bool {
     home.starts_with("/var") && home.components().count() > 3
+}
+
+/// Whether a directory at this path would have to lie in one that is a link in views (`/bin`, `/lib`).
+fn hides_a_link(path: &Path) -> bool {
+    let top: PathBuf = path.components().take(2).collect();
+    path.parent().is_none()
+        || !passes(&top) && !["/usr", "/etc", "/var", "/boot", "/lost+found"].map(Path::new).contains(&&*top)
 }
 
 /// Whether a host entry directly below `/` may show in a view.
@@ -193,6 +194,17 @@ mod tests {
         }
         for name in ["home", "proc", "data", "nix", "lib-data", "library.d"] {
             check(name, true);
+        }
+    }
+
+    #[test]
+    fn what_is_a_link_in_views_stays_one() {
+        let check = |path: &str, expected: bool| assert_eq!(hides_a_link(Path::new(path)), expected, "{path}");
+        for path in ["/lib/firmware", "/sbin", "/"] {
+            check(path, true);
+        }
+        for path in ["/usr/src/x", "/var/lib/x", "/home/x", "/srv"] {
+            check(path, false);
         }
     }
 

@@ -66,17 +66,29 @@ pub(crate) fn filesystem(
 /// Layers are named by descriptor, so that neither the length of a path nor a `:` in it matters. `volatile` is set:
 /// nobody needs an overlay of ours to be synced.
 pub(crate) fn overlay(layers: &[OwnedFd], upper: BorrowedFd<'_>, work: BorrowedFd<'_>) -> Result<OwnedFd, MountError> {
+    match overlay_of(layers, upper, work, true) {
+        // `lowerdir+` came with Linux 6.7. From 6.5 on it is refused at once, before that only when all is said.
+        Err(e) if e.source.raw_os_error() == Some(libc::EINVAL) => overlay_of(layers, upper, work, false),
+        stacked => stacked,
+    }
+}
+
+/// Names the layers one by one, or all in one string of at most 255 bytes.
+fn overlay_of(
+    layers: &[OwnedFd],
+    upper: BorrowedFd<'_>,
+    work: BorrowedFd<'_>,
+    one_by_one: bool,
+) -> Result<OwnedFd, MountError> {
     let fail = |e| MountError::new("stack the layers at", "/", e);
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(fail)?;
     let fs = context.as_fd();
     let set = |key: &str, value: &str| fsconfig_set_string(fs, key, value);
     let prepare = || {
         let by_fd: Vec<String> = layers.iter().map(|l| fd_path(l.as_fd())).collect();
-        // `lowerdir+` came with Linux 6.8; before, all layers share one string of at most 255 bytes.
-        match set("lowerdir+", &by_fd[0]) {
-            Ok(()) => by_fd[1..].iter().try_for_each(|l| set("lowerdir+", l))?,
-            Err(Errno::INVAL) => set("lowerdir", &by_fd.join(":"))?,
-            Err(e) => return Err(e),
+        match one_by_one {
+            true => by_fd.iter().try_for_each(|layer| set("lowerdir+", layer))?,
+            false => set("lowerdir", &by_fd.join(":"))?,
         }
         set("upperdir", &fd_path(upper))?;
         set("workdir", &fd_path(work))?;
@@ -120,6 +132,39 @@ pub(crate) fn clone_tree(path: &Path) -> Result<Option<OwnedFd>, MountError> {
 pub(crate) fn attach(mount: &OwnedFd, directory: impl AsFd, path: &Path) -> Result<(), MountError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(mount.as_fd(), c"", directory.as_fd(), path, flags).map_err(|e| MountError::new("mount on", path, e))
+}
+
+/// Lays over `path` in the attached mount `root` what is there, read-only. A path that is not there is passed over.
+pub(crate) fn shield(root: &OwnedFd, path: &Path) -> Result<(), MountError> {
+    let fail = |e| MountError::new("make read-only", path, e);
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let tree = match open_tree(root, path, flags) {
+        Err(Errno::NOENT) => return Ok(()),
+        tree => tree.map_err(fail)?,
+    };
+    set_read_only(&tree).map_err(fail)?;
+    attach(&tree, root, path)
+}
+
+/// Makes a detached mount and what is mounted below it read-only. A device there can be written to all the same; its
+/// node, which is the host's, cannot be changed.
+pub(crate) fn set_read_only(mount: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: all-zero bytes are a valid `mount_attr`.
+    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attributes.attr_set = u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits());
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: path and attributes are valid for the call, the size is the attributes' own.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if answer < 0 { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)) } else { Ok(()) }
 }
 
 /// Lays a detached mount over the present root directory, out of the way of every absolute path: lookups start at the

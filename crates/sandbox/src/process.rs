@@ -6,6 +6,14 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+/// Keeps every descriptor but the standard three from the programs that this process becomes or starts: what its caller
+/// left open is nobody's business there.
+pub(crate) fn close_on_exec() -> io::Result<()> {
+    // SAFETY: sets a flag of descriptors only.
+    let answer = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Which side of a fork we are on.
 pub(crate) enum Fork {
     /// The new process.

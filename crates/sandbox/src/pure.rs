@@ -40,6 +40,7 @@ pub(crate) fn run(
     program: impl FnOnce() -> EnterError,
 ) -> Result<Infallible, EnterError> {
     let fail = |source| EnterError::Prepare { doing: "start a process", source };
+    process::close_on_exec().map_err(fail)?;
     let held = Held::new(WATCHED);
     let (ours, theirs) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| fail(io::Error::from(e)))?;

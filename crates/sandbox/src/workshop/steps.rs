@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use rustix::thread::CapabilitySet;
 
 use super::failure::{Failure, Message};
 use super::job::{End, Event, Step, StepReport, Stream};
@@ -109,6 +110,8 @@ fn prepare(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd) -> io::Re
     rustix::process::setrlimit(Resource::Nofile, files)?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     rustix::process::chdir(&step.cwd)?;
+    // Whoever may mount could uncover what lies under the shields of `/proc`.
+    rustix::thread::remove_capability_from_bounding_set(CapabilitySet::SYS_ADMIN)?;
     let mut env = step.env.clone();
     if !env.iter().any(|(name, _)| name == "PATH") {
         env.push(("PATH".into(), environment::PATH.into()));

@@ -31,6 +31,7 @@ pub fn worker_main() -> ! {
 }
 
 fn serve() -> Result<i32, Failure> {
+    process::close_on_exec().map_err(|e| Failure::new("close the caller's files", e))?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Failure::new("read the request", e))?;
     if !is_heard() {

@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("enter::environment_is_cleaned", environment_is_cleaned),
     ("enter::host_shows", host_shows),
     ("enter::run_is_the_views_own", run_is_the_views_own),
+    ("enter::run_has_what_daemons_keep", run_has_what_daemons_keep),
     ("enter::authorities_of_the_host_are_trusted", authorities_of_the_host_are_trusted),
     ("enter::layers_stack", layers_stack),
     ("enter::layers_are_never_written", layers_are_never_written),
@@ -150,6 +151,12 @@ fn run_is_the_views_own(who: Who) {
             assert_eq!(shows, flags != "pure", "{directory:?} in {output}");
         }
     }
+}
+
+/// What daemons keep there is reached under its usual name.
+fn run_has_what_daemons_keep(who: Who) {
+    let shown = text(&run(who, &[tree::base(who)], "", "ls /run/lock/ /run/host/lock/ > /dev/null && echo both"));
+    assert_eq!(shown, "both\n");
 }
 
 /// A view without certificates has the host's; one with its own keeps those.

@@ -11,7 +11,7 @@ use crate::Who;
 
 const TOOLS: &[&str] = &[
     "cat", "chmod", "chown", "cp", "env", "id", "ln", "ls", "mkdir", "mkfifo", "mknod", "mv", "printf", "readlink",
-    "rm", "rmdir", "seq", "sh", "sleep", "stat", "sync", "touch", "true", "wc",
+    "rm", "rmdir", "seq", "sh", "sleep", "stat", "sync", "touch", "true", "umount", "wc",
 ];
 
 struct Ground {

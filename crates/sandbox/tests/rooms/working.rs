@@ -29,6 +29,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("workshop::steps_are_timed_out", steps_are_timed_out),
     ("workshop::nothing_outlives_its_step", nothing_outlives_its_step),
     ("workshop::host_is_out_of_reach", host_is_out_of_reach),
+    ("workshop::the_machine_is_out_of_reach", the_machine_is_out_of_reach),
     ("workshop::steps_cannot_speak_for_us", steps_cannot_speak_for_us),
     ("workshop::host_mounts_are_gone", host_mounts_are_gone),
     ("workshop::files_are_placed", files_are_placed),
@@ -271,6 +272,14 @@ fn host_is_out_of_reach(who: Who) {
     });
 }
 
+/// Root's user id may change the whole machine through `/proc`, and the host's device nodes, whatever namespace it is in.
+fn the_machine_is_out_of_reach(who: Who) {
+    let script = "(: >> /proc/sys/kernel/core_pattern) 2> /dev/null || echo refused; \
+                  (: >> /proc/sysrq-trigger) 2> /dev/null || echo refused; \
+                  umount /proc/sys 2> /dev/null || echo refused; chmod 600 /dev/null 2> /dev/null || echo refused";
+    each(who, &[script], |_, _, lines| assert_eq!(lines, ["refused"; 4]));
+}
+
 fn steps_cannot_speak_for_us(who: Who) {
     let script = "(echo '{\"Done\":{\"ids\":\"Single\"}}' > /proc/1/fd/1) 2> /dev/null || echo refused; \
                   (ls /proc/1/root/) 2> /dev/null || echo refused; touch /data/after";
@@ -283,7 +292,8 @@ fn steps_cannot_speak_for_us(who: Who) {
 fn host_mounts_are_gone(who: Who) {
     each(who, &["while read -r a b c d path rest; do echo $path; done < /proc/self/mountinfo"], |_, _, lines| {
         let ours = ["/", "/proc", "/tmp", "/run"];
-        let known = |path: &String| ours.contains(&path.as_str()) || path.starts_with("/dev");
+        let known =
+            |path: &String| ours.contains(&path.as_str()) || path.starts_with("/dev") || path.starts_with("/proc/");
         assert!(lines.iter().all(known) && lines.iter().filter(|l| *l == "/").count() == 1, "{lines:?}");
     });
 }
