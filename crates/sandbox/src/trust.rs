@@ -102,7 +102,7 @@ mod tests {
         let view = format!("{both}{}", certificate("new"));
         assert_eq!(added(&[untrusted, format!("# ours\n{own}")], &host, &view), own);
         assert_eq!(added(&[both], &host, &view), "");
-        assert_eq!(added(&[own.clone()], &host, &host), "");
+        assert_eq!(added(std::slice::from_ref(&own), &host, &host), "");
     }
 
     #[test]
