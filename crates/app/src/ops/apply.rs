@@ -54,7 +54,7 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         // What the new listing is compared with is read meanwhile. A base that does not read is as good as none.
         let existing = scope.spawn(|| base.and_then(|base| Some((base, store.tree_entries(&base).ok()?))));
         let listing = timings.measure("compose", || compose::merge(&packages))?;
-        let scripts = timings.measure("gather", || scripts::plan(store, before, (&pinned, &packages)))?;
+        let scripts = timings.measure("gather", || scripts::plan(store, before, (&pinned, &packages), &listing))?;
         let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
             let entries = compose::with_placements(store, &lock, listing, scripts.placements())?;
             let existing = existing.join().expect("reading does not panic");

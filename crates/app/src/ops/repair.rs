@@ -72,8 +72,8 @@ fn recompose(store: &Store, lock: &WriteLock, id: &TreeId) -> Outcome<bool> {
                 && let Ok(manifests) = compose::manifests(store, &generation.packages)
             {
                 let packages = compose::packages(store, &manifests)?;
-                let scripts = scripts::plan(store, None, (&generation.packages, &packages))?;
                 let listing = compose::merge(&packages)?;
+                let scripts = scripts::plan(store, None, (&generation.packages, &packages), &listing)?;
                 let entries = compose::with_placements(store, lock, listing, scripts.placements())?;
                 if store.replace_tree(lock, id, &entries)? {
                     return Ok(true);

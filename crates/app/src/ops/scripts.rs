@@ -26,6 +26,8 @@ pub(crate) struct Scripts {
     plan: ConfigurePlan,
     /// What was captured before and still counts.
     before: Vec<Entry>,
+    /// Where packages have something else than before.
+    replaced: BTreeSet<TreePath>,
 }
 
 /// What they did.
@@ -35,13 +37,14 @@ pub(crate) struct Done {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Decides what scripts have to do to get from one generation to the packages of the next.
+/// Decides what scripts have to do to get from one generation to the packages of the next, which come to this listing.
 pub(crate) fn plan(
     store: &Store,
     before: Option<&Generation>,
     (pinned, packages): (&[Pinned], &[Package<'_>]),
+    listing: &[Entry],
 ) -> Outcome<Scripts> {
-    let mut scripts = plan_scripts(store, before, (pinned, packages))?;
+    let mut scripts = plan_scripts(store, before, (pinned, packages), listing)?;
     if !scripts.plan.steps.is_empty() {
         let steps = owners(packages.iter().map(|package| package.manifest), &scripts.before);
         scripts.plan.steps.splice(0..0, steps);
@@ -97,8 +100,10 @@ fn plan_scripts(
     store: &Store,
     before: Option<&Generation>,
     (pinned, packages): (&[Pinned], &[Package<'_>]),
+    listing: &[Entry],
 ) -> Outcome<Scripts> {
-    let anew = || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new() };
+    let anew =
+        || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new(), replaced: BTreeSet::new() };
     let Some(before) = before else { return Ok(anew()) };
     let Some(capture) = before.capture else { return Ok(anew()) };
     let old = store.manifest(&capture.component)?.tree;
@@ -113,10 +118,34 @@ fn plan_scripts(
     match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }) {
         UpdatePlan::NeedsFresh { .. } => Ok(anew()),
         UpdatePlan::Update { leaving, plan, forget } => {
+            // Packages whose listing of before cannot be had again are as good as unknown.
+            let Ok(listing_before) = compose::merge(&held) else { return Ok(anew()) };
+            let manifests = held.iter().chain(packages).map(|package| package.manifest);
+            let replaced = replaced(&listing_before, listing, &conffiles(manifests));
             let kept = old.into_iter().filter(|entry| !forget.contains(&entry.path)).collect();
-            Ok(Scripts { leaving, plan, before: kept })
+            Ok(Scripts { leaving, plan, before: kept, replaced })
         }
     }
+}
+
+/// Paths at which dpkg would have put, replaced or removed a file or link. Conffiles are kept by rules of their own.
+fn replaced(before: &[Entry], after: &[Entry], conffiles: &BTreeSet<TreePath>) -> BTreeSet<TreePath> {
+    let unlike = |entries: &[Entry], entry: &Entry| {
+        let found = entries.binary_search_by(|other| other.path.cmp(&entry.path)).ok();
+        found.is_none_or(|index| entries[index] != *entry)
+    };
+    let gone = before.iter().filter(|entry| unlike(after, entry));
+    let come = after.iter().filter(|entry| unlike(before, entry));
+    gone.chain(come)
+        .filter(|entry| !matches!(entry.node, Node::Directory { .. }) && !conffiles.contains(&entry.path))
+        .map(|entry| entry.path.clone())
+        .collect()
+}
+
+/// Where the conffiles of packages are in a view.
+fn conffiles<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> BTreeSet<TreePath> {
+    let path = |path: &String| TreePath::new(path.trim_start_matches('/')).ok();
+    manifests.flat_map(|manifest| &manifest.conffiles).filter_map(path).map(|path| dpkg::usr_merged(&path)).collect()
 }
 
 /// The text of a file of a generation, as captured or as placed.
@@ -160,7 +189,7 @@ pub(crate) struct Input<'a> {
 
 /// Runs the scripts and keeps what they wrote.
 pub(crate) fn run(input: &Input<'_>, scripts: Scripts, lock: &mut WriteLock) -> Outcome<Done> {
-    let Scripts { leaving, plan, before } = scripts;
+    let Scripts { leaving, plan, before, replaced } = scripts;
     let mut log = Log::default();
     let mut captured = before;
     if let (false, Some(generation)) = (leaving.is_empty(), input.before) {
@@ -168,6 +197,9 @@ pub(crate) fn run(input: &Input<'_>, scripts: Scripts, lock: &mut WriteLock) -> 
         let written = session(input, lock, layers, plan.covers.as_slice(), Vec::new(), &leaving, &mut log)?;
         captured = merge_captures(&captured, &written.captured, input.entries);
     }
+    // A script that only sets a program's mode leaves a copy of the whole program, which must not outlive it. dpkg keeps
+    // directories.
+    captured.retain(|entry| matches!(entry.node, Node::Directory { .. }) || !replaced.contains(&entry.path));
     // What is placed anew must not be hidden by what was written in its place before.
     let hidden: Vec<&Placement> =
         plan.placements.iter().filter(|p| p.replaces && find(&captured, p.path.as_str()).is_some()).collect();
@@ -284,5 +316,42 @@ impl Log {
         }
         warnings.extend(self.skipped.iter().map(|what| format!("not kept of what scripts wrote: {what}")));
         Ok(warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aleph_component::Digest;
+
+    use super::*;
+
+    /// Each word is `path=content`, or `path/` for a directory.
+    fn entries(text: &str) -> Vec<Entry> {
+        let entry = |word: &str| {
+            let (path, node) = match word.split_once('=') {
+                Some((path, content)) => {
+                    (path, Node::File { digest: Digest::of(content.as_bytes()), size: 1, mode: 0o755 })
+                }
+                None => (word.trim_end_matches('/'), Node::Directory { mode: 0o755 }),
+            };
+            Entry { path: TreePath::new(path).expect("a path"), owner: Owner::default(), node }
+        };
+        text.split_whitespace().map(entry).collect()
+    }
+
+    #[test]
+    fn what_packages_put_replace_or_remove_is_replaced_except_conffiles() {
+        let conffiles = BTreeSet::from([TreePath::new("etc/c").expect("a path")]);
+        let check = |before: &str, after: &str, expected: &str| {
+            let found = replaced(&entries(before), &entries(after), &conffiles);
+            let found: Vec<&str> = found.iter().map(TreePath::as_str).collect();
+            assert_eq!(found.join(" "), expected, "{before} -> {after}");
+        };
+        check("a=1 b=1 c=1", "a=1 b=2 d=1", "b c d");
+        check("d/ d/a=1", "d/ d/a=1", "");
+        check("d/ d/a=1", "", "d/a");
+        check("a=1", "a/ a/b=1", "a a/b");
+        check("etc/ etc/c=1", "etc/ etc/c=2", "");
+        check("etc/ etc/c=1", "", "");
     }
 }

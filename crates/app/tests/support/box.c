@@ -1,20 +1,35 @@
 /* What the packages of the tests hold, as one static program: it needs nothing else in a view.
  *
- * As `prog` it prints its version. As `dpkg` it notes that everything is configured. As anything else it is the
- * interpreter of maintainer scripts, whatever they say: it leaves files and directories that belong to another user
+ * As `prog` it prints its version. As `dpkg` it runs the postinst of `prog`, if there is one, and notes that everything
+ * is configured. As `set-modes` it is the interpreter of scripts that set the mode of `prog`. As anything else it is
+ * the interpreter of maintainer scripts, whatever they say: it leaves files and directories that belong to another user
  * and that he alone may enter, while a child of it sleeps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef VERSION
 #define VERSION "0"
 #endif
 
+static void postinst(void)
+{
+    const char *path = "/var/lib/dpkg/info/prog.postinst";
+    if (access(path, X_OK))
+        return;
+    if (fork() == 0) {
+        execl(path, path, "configure", NULL);
+        _exit(1);
+    }
+    wait(NULL);
+}
+
 static int configure(void)
 {
+    postinst();
     const char *path = "/var/lib/dpkg/status";
     static char text[1 << 20];
     FILE *file = fopen(path, "r");
@@ -74,5 +89,7 @@ int main(int argc, char **argv)
         puts("prog " VERSION);
         return 0;
     }
+    if (!strcmp(name, "set-modes"))
+        return chmod("/usr/bin/prog", 0750) != 0;
     return strcmp(name, "dpkg") ? script() : configure();
 }
