@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
+    ops::Bound,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -136,22 +137,25 @@ fn is_opaque(path: &Path) -> bool {
 }
 
 /// Lays new writes over those of the generation before. `packages` is the tree below both: a removal is kept only where
-/// there is something to remove.
+/// there is something to remove, and what a copy has of the store's modes is not taken for a mode that was set.
 pub fn merge(before: &[Entry], now: &Captured, packages: &[Entry]) -> Vec<Entry> {
-    let below: BTreeMap<&str, &Node> = packages.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
+    let below: BTreeMap<&str, &Entry> = packages.iter().map(|entry| (entry.path.as_str(), entry)).collect();
     let mut merged: BTreeMap<&str, Entry> = before.iter().map(|entry| (entry.path.as_str(), entry.clone())).collect();
-    let inside = |path: &str, directory: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
     for entry in &now.entries {
         let path = entry.path.as_str();
-        let hides = now.opaque.contains(path) || !matches!(entry.node, Node::Directory { .. });
-        if hides {
-            merged.retain(|known, _| !inside(known, path));
+        let opaque = now.opaque.contains(path);
+        if opaque || !matches!(entry.node, Node::Directory { .. }) {
+            let hidden: Vec<&str> = inside(&merged, path).map(|(known, _)| *known).collect();
+            hidden.iter().for_each(|known| drop(merged.remove(known)));
         }
-        if now.opaque.contains(path) {
-            let removed = packages.iter().filter(|entry| inside(entry.path.as_str(), path));
-            merged.extend(removed.map(|entry| (entry.path.as_str(), Entry { node: Node::Absent, ..entry.clone() })));
+        // A directory that hides what is below it was made anew.
+        let known = merged.get(path).or_else(|| below.get(path).copied()).filter(|_| !opaque);
+        let node = known.map_or_else(|| entry.node.clone(), |known| with_recorded_mode(&entry.node, &known.node));
+        if opaque {
+            let removed = inside(&below, path);
+            merged.extend(removed.map(|(path, entry)| (*path, Entry { node: Node::Absent, ..(*entry).clone() })));
         }
-        merged.insert(path, entry.clone());
+        merged.insert(path, Entry { node, ..entry.clone() });
     }
     let keep = |entry: &Entry| match &entry.node {
         Node::Absent => below.contains_key(entry.path.as_str()),
@@ -160,6 +164,32 @@ pub fn merge(before: &[Entry], now: &Captured, packages: &[Entry]) -> Vec<Entry>
     };
     let kept: Vec<Entry> = merged.into_values().filter(keep).collect();
     without_orphans(kept)
+}
+
+/// The names below a directory.
+fn inside<'a, 'k, V>(
+    names: &'a BTreeMap<&'k str, V>,
+    directory: &str,
+) -> impl Iterator<Item = (&'a &'k str, &'a V)> + use<'a, 'k, V> {
+    // The character after the separator.
+    let (first, end) = (format!("{directory}/"), format!("{directory}0"));
+    names.range::<str, _>((Bound::Included(first.as_str()), Bound::Excluded(end.as_str())))
+}
+
+/// The store gives a file fewer permissions than were recorded for it, and a copy of it has no others: such a copy keeps
+/// what was recorded.
+fn with_recorded_mode(written: &Node, known: &Node) -> Node {
+    match (written, known) {
+        (Node::File { digest, size, mode }, Node::File { mode: recorded, .. })
+            if *mode == Node::stored_mode(*recorded) =>
+        {
+            Node::File { digest: *digest, size: *size, mode: *recorded }
+        }
+        (Node::Directory { mode }, Node::Directory { mode: recorded }) if *mode == recorded & 0o1777 => {
+            Node::Directory { mode: *recorded }
+        }
+        _ => written.clone(),
+    }
 }
 
 /// Drops names below a name that is removed or no directory.
@@ -227,6 +257,38 @@ mod tests {
             "etc/x",
             "d etc,d etc/x,0 etc/x/old",
             "d etc,d etc/x,1 etc/x/new,- etc/x/old",
+        );
+    }
+
+    #[test]
+    fn a_copy_of_what_the_store_has_keeps_the_mode_that_was_recorded() {
+        let file = |mode| Node::File { digest: Digest::of(b""), size: 1, mode };
+        let directory = |mode| Node::Directory { mode };
+        let check = |captured: Option<Node>, package: Option<Node>, written: Node, expected: Node| {
+            let entry = |node| Entry { path: TreePath::new("a").unwrap(), owner: Owner::default(), node };
+            let listing = |node: Option<Node>| node.into_iter().map(entry).collect::<Vec<_>>();
+            let now = Captured { entries: vec![entry(written)], ..Captured::default() };
+            assert_eq!(merge(&listing(captured), &now, &listing(package)), [entry(expected)]);
+        };
+        check(Some(file(0o640)), Some(file(0o644)), file(0o440), file(0o640));
+        check(Some(file(0o4755)), None, file(0o555), file(0o4755));
+        check(None, Some(file(0o644)), file(0o444), file(0o644));
+        check(None, Some(file(0o644)), file(0o600), file(0o600));
+        check(Some(file(0o640)), Some(file(0o644)), file(0o444), file(0o444));
+        check(Some(Node::Absent), Some(file(0o644)), file(0o444), file(0o444));
+        check(Some(directory(0o2775)), None, directory(0o775), directory(0o2775));
+        check(Some(directory(0o2775)), None, directory(0o700), directory(0o700));
+        check(Some(directory(0o755)), None, file(0o555), file(0o555));
+    }
+
+    #[test]
+    fn only_what_is_below_a_name_goes_with_it() {
+        check(
+            "d a,1 a-b,d a.d,1 a.d/x,1 a/x,1 a0,d aa,1 aa/x",
+            "- a",
+            "",
+            "d a",
+            "- a,1 a-b,d a.d,1 a.d/x,1 a0,d aa,1 aa/x",
         );
     }
 }
