@@ -1,6 +1,12 @@
 //! Running scripts against a view that is being composed, and keeping what they wrote.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use aleph_component::{Entry, FORMAT, Kind, Manifest, Owner, Source};
 use aleph_sandbox::workshop::{Event, Job, Placed, Step, StepReport, WorkshopError};
@@ -60,9 +66,7 @@ pub enum ConfigureError {
 pub fn configure(store: &Store, _lock: &WriteLock, session: Session<'_>) -> Result<Configured, ConfigureError> {
     let scratch = store.layout().tmp().join(format!("configure-{}", std::process::id()));
     let (upper, work) = (scratch.join("upper"), scratch.join("work"));
-    for path in [&upper, &work] {
-        fs::create_dir_all(path).map_err(|source| ConfigureError::Prepare { path: path.clone(), source })?;
-    }
+    prepare(&scratch, &[&upper, &work])?;
     let Session { layers, files, steps, worker, on_event } = session;
     let ids = aleph_sandbox::ids::choose();
     let job = Job { layers, upper: upper.clone(), work, ids, files, steps };
@@ -75,6 +79,18 @@ pub fn configure(store: &Store, _lock: &WriteLock, session: Session<'_>) -> Resu
     let captured = read_upper(store, &upper, &outcome.harvest.iter().filter_map(intended).collect())?;
     aleph_store::remove_tree(&scratch).map_err(StoreError::from)?;
     Ok(Configured { captured, steps: outcome.steps })
+}
+
+/// Makes directories that nobody else may enter: while scripts run, they hold set-id files.
+fn prepare(scratch: &Path, inside: &[&Path]) -> Result<(), ConfigureError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| ConfigureError::Prepare { path, source }
+    };
+    // Made closed, and closed again if it was there.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(scratch);
+    made.and_then(|()| fs::set_permissions(scratch, fs::Permissions::from_mode(0o700))).map_err(failed(scratch))?;
+    inside.iter().try_for_each(|path| fs::create_dir_all(path).map_err(failed(path)))
 }
 
 /// Keeps captured entries: as a component, with owners and modes as recorded, and as the tree that a view runs from.
@@ -103,4 +119,21 @@ pub fn keep(store: &Store, lock: &mut WriteLock, view: &str, entries: &[Entry]) 
         store.commit(lock, vec![staged])?[0]
     };
     Ok(CaptureRef { component, tree: store.write_tree(lock, entries)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_enters_where_scripts_write() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let scratch = directory.path().join("configure");
+        let mode = || fs::metadata(&scratch).unwrap().permissions().mode() & 0o7777;
+        prepare(&scratch, &[&scratch.join("upper")]).unwrap();
+        assert_eq!(mode(), 0o700);
+        fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755)).unwrap();
+        prepare(&scratch, &[&scratch.join("upper")]).unwrap();
+        assert_eq!(mode(), 0o700);
+    }
 }
