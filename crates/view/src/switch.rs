@@ -66,6 +66,8 @@ pub enum ViewError {
 /// The views of a store.
 pub struct Views {
     root: PathBuf,
+    /// For what is not finished.
+    tmp: PathBuf,
 }
 
 /// A view.
@@ -96,7 +98,7 @@ impl Views {
 
     /// The same, of a store that need not be opened.
     pub fn at(layout: &Layout) -> Self {
-        Self { root: layout.views() }
+        Self { root: layout.views(), tmp: layout.tmp() }
     }
 
     /// The view called `name`, if there is one.
@@ -135,7 +137,15 @@ impl Views {
         let directory = self.root.join(record.name.as_str());
         let generations = directory.join("generations");
         fs::create_dir_all(&generations).map_err(at("create", &generations))?;
-        write_json(&directory.join("view.json"), &record)?;
+        let path = directory.join("view.json");
+        let beside = self.tmp.join(format!("view-{}.json", std::process::id()));
+        write_json(&beside, &record)?;
+        // An empty record would be a view that cannot be used; there is no other sync before it is seen.
+        let sync = |path: &Path| fs::File::open(path)?.sync_all();
+        sync(&beside)
+            .and_then(|()| fs::rename(&beside, &path))
+            .and_then(|()| sync(&directory))
+            .map_err(at("write", &path))?;
         Ok(View { record, directory })
     }
 }
@@ -219,8 +229,12 @@ impl View {
         write_json(&beside.join("run.json"), &run)?;
         write_json(&beside.join("generation.json"), &generation)?;
         let directory = self.generation_directory(number);
-        fs::rename(&beside, &directory).map_err(at("create", &directory))?;
+        // All of it is durable before any of it can be seen.
         store.sync(lock)?;
+        let generations = self.directory.join("generations");
+        fs::rename(&beside, &directory)
+            .and_then(|()| fs::File::open(&generations)?.sync_all())
+            .map_err(at("create", &directory))?;
         self.point_to(number)?;
         Ok(generation)
     }
@@ -312,9 +326,8 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Vie
     }
 }
 
-/// Written beside and renamed; durable after the next sync.
+/// Durable after the next sync.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ViewError> {
     let bytes = serde_json::to_vec(value).expect("records have only string keys");
-    let beside = path.with_extension("new");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(at("write", path))
+    fs::write(path, bytes).map_err(at("write", path))
 }
