@@ -5,7 +5,7 @@ use std::{error::Error, io};
 use aleph_exchange::net::{Advice, FetchError};
 use aleph_sandbox::{EnterError, workshop::WorkshopError};
 use aleph_store::StoreError;
-use aleph_view::ViewError;
+use aleph_view::{ProjectError, ViewError};
 
 use crate::failure::{DAMAGED, UNSATISFIABLE};
 
@@ -22,6 +22,9 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     }
     if let Some(ViewError::NoGeneration { .. }) = error.downcast_ref() {
         return vec!["`aleph history` lists the generations".to_owned()];
+    }
+    if let Some(ProjectError::Foreign { .. }) = error.downcast_ref() {
+        return vec!["take the file over with chown if you trust it, or name a view with --view".to_owned()];
     }
     if let Some(error) = error.downcast_ref::<EnterError>() {
         return enter_hints(error);

@@ -111,7 +111,7 @@ impl Host {
             let kind = if name == ViewName::system() { Kind::System } else { Kind::User };
             return Ok(Target { record: record(name, kind, None), project: None });
         }
-        if let Some(project) = Project::find(&self.cwd)? {
+        if let Some(project) = Project::find(&self.cwd, rustix::process::geteuid().as_raw())? {
             let name = ViewName::project(project.directory());
             let directory = Some(project.directory().to_owned());
             return Ok(Target { record: record(name, Kind::Project, directory), project: Some(project) });

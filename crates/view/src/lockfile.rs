@@ -1,6 +1,10 @@
 //! `aleph.lock`: everything that is needed to have the same packages, with the same ids, on another machine.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Component, Path},
+};
 
 use aleph_component::{ComponentId, Digest, PackageId};
 use serde::{Deserialize, Serialize};
@@ -42,6 +46,16 @@ pub enum LockError {
         path: String,
         /// Its format.
         found: u32,
+    },
+    /// Something in it is not what aleph writes there.
+    #[error("`{path}`: {text:?} is not {what}")]
+    Value {
+        /// The file.
+        path: String,
+        /// What is meant to be there, in words.
+        what: &'static str,
+        /// What is there.
+        text: String,
     },
 }
 
@@ -113,6 +127,7 @@ impl Lock {
             return Err(LockError::Format { path: path.to_owned(), found: version });
         }
         let wire: Wire = toml::from_str(text).map_err(syntax)?;
+        wire.package.iter().try_for_each(|package| check(path, package))?;
         let pinned = |package: WirePackage| Pinned {
             name: package.name,
             version: package.version,
@@ -171,14 +186,45 @@ impl Lock {
     }
 }
 
+/// A lock file may come from anybody: what it says becomes parts of paths, addresses and lines on a terminal.
+fn check(path: &str, package: &WirePackage) -> Result<(), LockError> {
+    let word = |text: &str, more: &[u8]| {
+        text.len() <= LONGEST
+            && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    let fine = |text: &str, is: bool, what| {
+        if is { Ok(()) } else { Err(LockError::Value { path: path.to_owned(), what, text: text.to_owned() }) }
+    };
+    let WirePackage { name, version, architecture, file, .. } = package;
+    fine(name, word(name, b"+-._"), "a package's name")?;
+    fine(version, word(version, b"+-.~:_"), "a version")?;
+    fine(architecture, word(architecture, b"-"), "an architecture")?;
+    fine(file, is_file(file), "the path of an archive")?;
+    package.slots.keys().try_for_each(|slot| fine(slot, is_slot(slot), "a slot's name"))
+}
+
+/// No name, version or architecture is longer.
+const LONGEST: usize = 200;
+
+/// A path at a source, which does not lead out of it, or that of a local file.
+fn is_file(file: &str) -> bool {
+    let leaves = |path: &Path| path.components().any(|part| part == Component::ParentDir);
+    let path = Path::new(file);
+    !file.is_empty() && !file.contains(char::is_control) && (path.is_absolute() || !leaves(path))
+}
+
+fn is_slot(slot: &str) -> bool {
+    !slot.is_empty() && slot != "." && slot != ".." && !slot.contains('/') && !slot.contains(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_lock_round_trips() {
+    fn pinned() -> Pinned {
         let digest = Digest::of(b"x");
-        let pinned = Pinned {
+        Pinned {
             name: "libstdc++6".into(),
             version: "1:2~3".into(),
             architecture: "amd64".into(),
@@ -189,8 +235,40 @@ mod tests {
             file: "pool/main/x.deb".into(),
             requested: true,
             slots: [("libc6".to_owned(), "libc6:amd64".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn what_a_lock_says_is_what_aleph_writes() {
+        let check = |change: fn(&mut Pinned), expected: Option<&str>| {
+            let mut package = pinned();
+            change(&mut package);
+            let found = match Lock::parse("x", &Lock { requested: Vec::new(), packages: vec![package] }.to_text()) {
+                Ok(_) => None,
+                Err(LockError::Value { text, .. }) => Some(text),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(found.as_deref(), expected);
         };
-        let lock = Lock { requested: vec![Request("libstdc++6=1:2~3".into())], packages: vec![pinned] };
+        check(|p| p.file = "./flat.deb".into(), None);
+        check(|p| p.file = "/home/me/../you/x.deb".into(), None);
+        check(|p| p.slots = [("python3:any".to_owned(), "python3:amd64".to_owned())].into(), None);
+        check(|p| p.name = "../x".into(), Some("../x"));
+        check(|p| p.name = String::new(), Some(""));
+        check(|p| p.version = "1/../2".into(), Some("1/../2"));
+        check(|p| p.version = "1\u{1b}[2J".into(), Some("1\u{1b}[2J"));
+        check(|p| p.architecture = "amd64/x".into(), Some("amd64/x"));
+        check(|p| p.file = "pool/../../x.deb".into(), Some("pool/../../x.deb"));
+        check(|p| p.file = "pool/x\n.deb".into(), Some("pool/x\n.deb"));
+        check(|p| p.file = String::new(), Some(""));
+        check(|p| p.slots = [("..".to_owned(), "x:y".to_owned())].into(), Some(".."));
+        check(|p| p.slots = [("a/b".to_owned(), "x:y".to_owned())].into(), Some("a/b"));
+        check(|p| p.slots = [("a\u{7}".to_owned(), "x:y".to_owned())].into(), Some("a\u{7}"));
+    }
+
+    #[test]
+    fn a_lock_round_trips() {
+        let lock = Lock { requested: vec![Request("libstdc++6=1:2~3".into())], packages: vec![pinned()] };
         assert_eq!(Lock::parse("x", &lock.to_text()).unwrap(), lock);
         assert_eq!(Lock::parse_requested("x", &lock.to_text()).unwrap(), lock.requested);
         let newer = lock.to_text().replacen("version = 1", "version = 99", 1);

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -55,6 +56,14 @@ pub enum ProjectError {
         /// Where and how.
         source: toml_edit::TomlError,
     },
+    /// It belongs to somebody else, who would decide what is run here.
+    #[error("`{}` belongs to another user ({owner}), so it is not used", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// There is one already.
     #[error("`{}` exists already", path.display())]
     Exists {
@@ -80,15 +89,29 @@ struct WireView {
 }
 
 impl Project {
-    /// The project that `start` is in: the nearest directory upwards with a manifest.
+    /// The project that `start` is in: the nearest directory upwards with a manifest. Its files must belong to `caller`, a
+    /// user's id, or to root.
     ///
     /// # Errors
-    /// If there is a manifest that does not read.
-    pub fn find(start: &Path) -> Result<Option<Self>, ProjectError> {
-        match start.ancestors().find(|directory| directory.join(MANIFEST).is_file()) {
-            Some(directory) => Self::read(directory).map(Some),
-            None => Ok(None),
+    /// If there is a manifest that does not read, or it or the lock file beside it belongs to somebody else.
+    pub fn find(start: &Path, caller: u32) -> Result<Option<Self>, ProjectError> {
+        let Some(directory) = start.ancestors().find(|directory| directory.join(MANIFEST).is_file()) else {
+            return Ok(None);
+        };
+        for path in [directory.join(MANIFEST), directory.join(LOCK)] {
+            // Who made a link decides what it leads to.
+            for metadata in [path.symlink_metadata(), path.metadata()] {
+                let owner = match metadata {
+                    Ok(metadata) => metadata.uid(),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(source) => return Err(io_error("read", &path, source)),
+                };
+                if owner != caller && owner != 0 {
+                    return Err(ProjectError::Foreign { path, owner });
+                }
+            }
         }
+        Self::read(directory).map(Some)
     }
 
     /// The project at `directory`.
@@ -182,21 +205,54 @@ pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> 
 mod tests {
     use super::*;
 
+    fn me() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    #[test]
+    fn what_belongs_to_somebody_else_is_not_used() {
+        use std::os::unix::fs::chown;
+
+        let directory = tempfile::TempDir::new().unwrap();
+        let project = Project::create(directory.path()).unwrap();
+        let find = |caller| Project::find(directory.path(), caller);
+        let foreign = |path: &Path, caller| match find(caller) {
+            Err(ProjectError::Foreign { path: found, .. }) => assert_eq!(found, path),
+            other => panic!("{other:?}"),
+        };
+        if me() != 0 {
+            return foreign(&project.manifest(), me() + 1);
+        }
+        assert!(find(47_011).unwrap().is_some());
+        chown(project.manifest(), Some(47_011), None).unwrap();
+        assert!(find(47_011).unwrap().is_some());
+        foreign(&project.manifest(), 0);
+        foreign(&project.manifest(), 47_012);
+        chown(project.manifest(), Some(0), None).unwrap();
+        fs::write(project.lock_file(), "").unwrap();
+        chown(project.lock_file(), Some(47_011), None).unwrap();
+        foreign(&project.lock_file(), 0);
+        fs::remove_file(project.lock_file()).unwrap();
+        std::os::unix::fs::symlink(MANIFEST, project.lock_file()).unwrap();
+        std::os::unix::fs::lchown(project.lock_file(), Some(47_011), None).unwrap();
+        foreign(&project.lock_file(), 0);
+    }
+
     #[test]
     fn a_project_is_found_from_below_and_edited_in_place() {
         let directory = tempfile::TempDir::new().unwrap();
         let deep = directory.path().join("a/b");
         fs::create_dir_all(&deep).unwrap();
-        assert!(Project::find(&deep).unwrap().is_none());
+        assert!(Project::find(&deep, me()).unwrap().is_none());
         Project::create(directory.path()).unwrap();
         assert!(matches!(Project::create(directory.path()), Err(ProjectError::Exists { .. })));
         fs::write(directory.path().join(MANIFEST), "# mine\n[view]\npackages = [\n  \"jq\", # json\n  \"git\"\n]\n")
             .unwrap();
-        let mut project = Project::find(&deep).unwrap().unwrap();
+        let mut project = Project::find(&deep, me()).unwrap().unwrap();
         project.set_packages(&[Request("jq".into()), Request("curl=1".into())]).unwrap();
         let text = fs::read_to_string(project.manifest()).unwrap();
         assert!(text.starts_with("# mine\n") && text.contains("\"curl=1\"") && !text.contains("git"), "{text}");
-        assert_eq!(Project::find(&deep).unwrap().unwrap().packages, project.packages);
+        assert_eq!(Project::find(&deep, me()).unwrap().unwrap().packages, project.packages);
     }
 
     #[test]

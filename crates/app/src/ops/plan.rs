@@ -20,6 +20,8 @@ pub(crate) struct Chosen {
     pub(crate) file: String,
     /// Its whole address, if a source offers it now.
     pub(crate) uri: Option<String>,
+    /// Whether it was named as a file on this command line.
+    pub(crate) named: bool,
     /// The source in words.
     pub(crate) source: String,
     /// The key that vouched for its digest.

@@ -30,11 +30,9 @@ pub(crate) fn download(
         if store.component_of_archive(&chosen.archive)?.is_some() {
             continue;
         }
-        let local = PathBuf::from(&chosen.file);
-        if local.is_absolute() && local.is_file() {
-            paths[index] = Some(local);
-        } else {
-            wanted.push(index);
+        match local(chosen)? {
+            Some(path) => paths[index] = Some(path),
+            None => wanted.push(index),
         }
     }
     if wanted.is_empty() {
@@ -54,6 +52,22 @@ pub(crate) fn download(
     Ok(paths)
 }
 
+/// The file that an archive comes from, if it comes from none of the sources. A lock file may be somebody else's: what it
+/// says of this host's files is not followed.
+fn local(chosen: &Chosen) -> Outcome<Option<PathBuf>> {
+    let path = PathBuf::from(&chosen.file);
+    if !path.is_absolute() || (!chosen.named && chosen.uri.is_some()) {
+        return Ok(None);
+    }
+    if chosen.named {
+        return Ok(Some(path));
+    }
+    let Chosen { name, version, file, .. } = chosen;
+    let message = format!("{name} {version} was added from a local file, {file}, and is not in this store");
+    let file_name = path.file_name().unwrap_or_default().display();
+    Err(Failure::new(message).hint(format!("if you have and trust that file: `aleph add ./{file_name}`")))
+}
+
 fn archives(host: &Host) -> Outcome<PathBuf> {
     let cache = host.cache.join("archives");
     std::fs::create_dir_all(&cache)?;
@@ -64,7 +78,9 @@ fn archives(host: &Host) -> Outcome<PathBuf> {
 /// pinned version may still be.
 fn request(apt: &Apt, chosen: &Chosen, cache: &std::path::Path) -> Outcome<Request> {
     let mut uris: Vec<Uri> = chosen.uri.iter().map(|uri| uri.parse()).collect::<Result<_, _>>()?;
-    for suite in apt.lists().suites(&apt.config)? {
+    // No source has a local file's path.
+    let suites = if chosen.file.starts_with('/') { Vec::new() } else { apt.lists().suites(&apt.config)? };
+    for suite in suites {
         let uri = deb_uri(&suite.base_uri, &chosen.file)?;
         if !uris.contains(&uri) {
             uris.push(uri);
