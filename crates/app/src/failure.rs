@@ -33,6 +33,11 @@ impl Failure {
         self.error.is::<Stale>()
     }
 
+    /// Whether it says that there is no store.
+    pub(crate) fn is_no_store(&self) -> bool {
+        matches!(self.error.downcast_ref(), Some(aleph_store::StoreError::Missing { .. }))
+    }
+
     /// With this exit code.
     pub(crate) fn with_code(mut self, code: u8) -> Self {
         self.code = code;

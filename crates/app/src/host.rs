@@ -10,7 +10,7 @@ use std::{
 };
 
 use aleph_sandbox::workshop;
-use aleph_store::{Holder, Remover, Store, WriteLock};
+use aleph_store::{Holder, Remover, Store, StoreError, WriteLock};
 use aleph_view::{Kind, Project, View, ViewName, ViewRecord, Views};
 
 use crate::{
@@ -80,13 +80,32 @@ impl Host {
         Ok(Store::open_with(&self.store_root, Some(remover()))?)
     }
 
+    /// The store, which must be there: looking and thinning out make none.
+    pub(crate) fn store_that_exists(&self) -> Outcome<Store> {
+        self.must_have_store()?;
+        self.store()
+    }
+
+    fn must_have_store(&self) -> Outcome<()> {
+        let nothing = match std::fs::read_dir(&self.store_root) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        if nothing {
+            return Err(StoreError::Missing { root: self.store_root.clone() }.into());
+        }
+        Ok(())
+    }
+
     /// The store for mending: one whose database cannot be used will do.
     pub(crate) fn store_to_repair(&self) -> Outcome<Store> {
+        self.must_have_store()?;
         Ok(Store::open_for_repair(&self.store_root, Some(remover()))?)
     }
 
     /// The store for looking only: one that another user owns will do.
     pub(crate) fn store_to_read(&self) -> Outcome<Store> {
+        self.must_have_store()?;
         match Store::open_with(&self.store_root, Some(remover())) {
             Ok(store) => Ok(store),
             Err(_) if self.store_root.join("format.json").exists() => Ok(Store::open_existing(&self.store_root)?),

@@ -50,7 +50,7 @@ pub(crate) fn date(seconds: i64) -> String {
 
 /// Points the view to an earlier generation.
 pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> Outcome {
-    let store = host.store()?;
+    let store = host.store_that_exists()?;
     let view = host.view(&store)?;
     let current = view.current()?.ok_or_else(|| Failure::new("this view has no generation yet"))?;
     let number = match wanted {
@@ -80,7 +80,7 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
 }
 
 /// The generation that the current one was made from, or else the newest that is older.
-fn before(view: &View, current: &Generation) -> Result<Option<u32>, ViewError> {
+pub(crate) fn before(view: &View, current: &Generation) -> Result<Option<u32>, ViewError> {
     let numbers = view.numbers()?;
     let parent = current.parent.filter(|parent| numbers.contains(parent));
     Ok(parent.or_else(|| numbers.into_iter().rfind(|number| *number < current.number)))

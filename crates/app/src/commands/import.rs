@@ -16,7 +16,6 @@ use crate::{
 
 /// Puts archives from files into the store.
 pub(crate) fn import(host: &Host, printer: &Printer, files: &[PathBuf]) -> Outcome {
-    let store = host.store()?;
     let archive = |path: &PathBuf| Archive {
         path: host.cwd.join(path),
         expect: None,
@@ -25,9 +24,11 @@ pub(crate) fn import(host: &Host, printer: &Printer, files: &[PathBuf]) -> Outco
     };
     let archives: Vec<Archive> = files.iter().map(archive).collect();
     if host.global.dry_run {
-        printer.note(&format!("would import {}", count(archives.len(), "archive")));
+        let text = format!("would import {}", count(archives.len(), "archive"));
+        printer.answer("import-plan", &json!({ "files": files }), |_| text);
         return Ok(ExitCode::SUCCESS);
     }
+    let store = host.store()?;
     let mut timings = Timings::default();
     let mut lock = host.lock(&store, "importing", printer)?;
     let ids = timings.measure("import", || archives::import(host, printer, &store, &mut lock, &archives))?;

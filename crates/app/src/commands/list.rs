@@ -25,8 +25,8 @@ struct Row {
 pub(crate) fn list(host: &Host, printer: &Printer, all: bool) -> Outcome {
     let store = host.store_to_read()?;
     let view = host.view(&store)?;
-    let Some(generation) = view.current()? else { return Ok(ExitCode::SUCCESS) };
-    let shown: Vec<&Pinned> = generation.packages.iter().filter(|package| all || package.requested).collect();
+    let packages = view.current()?.map(|generation| generation.packages).unwrap_or_default();
+    let shown: Vec<&Pinned> = packages.iter().filter(|package| all || package.requested).collect();
     let row = |package: &Pinned| Row {
         name: package.name.clone(),
         version: package.version.clone(),
@@ -40,8 +40,8 @@ pub(crate) fn list(host: &Host, printer: &Printer, all: bool) -> Outcome {
         let cells = |row: &Row| vec![row.name.clone(), row.version.clone(), row.architecture.clone()];
         table(&rows.iter().map(cells).collect::<Vec<_>>())
     });
-    if !all && !printer.is_json() {
-        let rest = generation.packages.len() - shown.len();
+    if !all && !printer.is_json() && !packages.is_empty() {
+        let rest = packages.len() - shown.len();
         printer.note(&format!("and {rest} more that these need: `aleph list --all`"));
     }
     Ok(ExitCode::SUCCESS)

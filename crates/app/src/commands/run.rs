@@ -1,10 +1,11 @@
 //! `aleph run`, `aleph shell`, launchers and the sandbox's worker.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use aleph_sandbox::{EnterError, RunSpec, enter};
 use aleph_store::Layout;
 use aleph_view::{Launcher, RunLayers, ViewName, Views};
+use serde_json::json;
 
 use crate::{
     failure::{Failure, Outcome},
@@ -17,20 +18,20 @@ use crate::{
 pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], command: Vec<OsString>) -> Outcome {
     if !with.is_empty() {
         let layers = ops::once::layers(host, printer, with)?;
-        return Err(start(host, &layers, pure, command).into());
+        return begin(host, printer, &layers, pure, command);
     }
     let layers = ops::project::ready(host, printer)?;
     let name = command[0].to_str().filter(|name| !name.contains('/'));
     let empty = layers.is_none();
     let inside = layers.filter(|layers| name.is_none_or(|name| has_command(host, layers, name)));
     if let Some(layers) = inside {
-        return Err(start(host, &layers, pure, command).into());
+        return begin(host, printer, &layers, pure, command);
     }
     // Not in the view: a package of that name will do, if there is one.
     match name {
         Some(name) if ops::once::is_offered(host, printer, name)? => {
             let layers = ops::once::layers(host, printer, &[name.to_owned()])?;
-            Err(start(host, &layers, pure, command).into())
+            begin(host, printer, &layers, pure, command)
         }
         _ if empty => Err(no_generation().with_code(127)),
         _ => Err(EnterError::CommandNotFound { command: command[0].clone() }.into()),
@@ -53,7 +54,7 @@ pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
     let layers = ops::project::ready(host, printer)?.ok_or_else(no_generation)?;
     let wanted = Host::shell().filter(|shell| has(host, &layers, shell));
     let shell = wanted.map_or_else(|| fallback_shell(host, &layers), |shell| shell.into_os_string());
-    Err(start(host, &layers, pure, vec![shell]).into())
+    begin(host, printer, &layers, pure, vec![shell])
 }
 
 fn fallback_shell(host: &Host, layers: &RunLayers) -> OsString {
@@ -98,6 +99,19 @@ pub(crate) fn current(host: &Host, name: &ViewName) -> Outcome<Option<RunLayers>
         Some(view) => view.run_layers()?,
         None => None,
     })
+}
+
+/// Becomes the command, or, in a dry run, says what it would be.
+fn begin(host: &Host, printer: &Printer, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> Outcome {
+    if !host.global.dry_run {
+        return Err(start(host, layers, pure, argv).into());
+    }
+    let words: Vec<String> = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let data = json!({ "view": layers.view, "generation": layers.generation, "command": words });
+    printer.answer("run-plan", &data, |_| {
+        format!("would run {} in {} generation {}", words.join(" "), layers.view, layers.generation)
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Becomes the command. Returns only if that failed.

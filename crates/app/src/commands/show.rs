@@ -21,8 +21,12 @@ pub(crate) fn show(host: &Host, printer: &Printer, name: &str) -> Outcome {
     let index = sources::index(host, printer)?;
     let candidates: Vec<Candidate<'_>> = index.candidates(name).collect();
     let Some(best) = candidates.first() else { return Err(unknown(&index, name)) };
-    let store = host.store_to_read()?;
-    let stored = store.component_rows(Some(name))?;
+    let stored = match host.store_to_read() {
+        Ok(store) => store.component_rows(Some(name))?,
+        // What is on offer can be shown without a store.
+        Err(failure) if failure.is_no_store() => Vec::new(),
+        Err(failure) => return Err(failure),
+    };
     let data = json!({
         "name": name,
         "summary": best.summary(),

@@ -95,7 +95,7 @@ fn describe(damage: &Damage) -> String {
 }
 
 fn gc(host: &Host, printer: &Printer) -> Outcome {
-    let store = host.store()?;
+    let store = host.store_that_exists()?;
     let mut lock = host.lock(&store, "collecting", printer)?;
     let roots = ops::roots::all(&store, &lock, host.global.dry_run)?;
     let report = store.gc(&mut lock, &roots, host.global.dry_run)?;
@@ -127,6 +127,15 @@ fn gc(host: &Host, printer: &Printer) -> Outcome {
 }
 
 fn repair(host: &Host, printer: &Printer) -> Outcome {
+    if host.global.dry_run {
+        let report = look(&host.store_to_read()?, printer)?;
+        let damage: Vec<String> = report.damage.iter().map(describe).collect();
+        printer.answer("store-repair-plan", &json!({ "damage": damage }), |_| match damage.as_slice() {
+            [] => "nothing to mend; would make the database anew".to_owned(),
+            _ => format!("would try to mend:\n  {}", damage.join("\n  ")),
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
     let store = host.store_to_repair()?;
     let outcome = ops::repair::repair(host, printer, &store)?;
     printer.answer("store-repair", &outcome, |outcome| {

@@ -22,7 +22,8 @@ pub(crate) fn run(host: &Host, printer: &Printer, command: &ViewCommand) -> Outc
         ViewCommand::Prune { keep } => prune(host, printer, *keep),
         ViewCommand::Path => {
             let store = host.store_to_read()?;
-            printer.line(&host.view(&store)?.bin().display().to_string());
+            let path = host.view(&store)?.bin();
+            printer.answer("view-path", &path, |path| path.display().to_string());
             Ok(ExitCode::SUCCESS)
         }
         ViewCommand::Delete => delete(host, printer),
@@ -91,10 +92,12 @@ fn diff(host: &Host, printer: &Printer, from: Option<u32>, to: Option<u32>) -> O
     let view = host.view(&store)?;
     let now = current(&view)?;
     let to = to.map_or_else(|| Ok(now.clone()), |number| view.generation(number))?;
-    let from = match from.or(to.parent) {
-        Some(number) => view.generation(number)?.packages,
-        None => Vec::new(),
+    let from = match from {
+        Some(number) => Some(number),
+        // The one that it was made from may have been pruned.
+        None => super::history::before(&view, &to)?,
     };
+    let from = from.map_or_else(|| Ok(Vec::new()), |number| view.generation(number).map(|from| from.packages))?;
     let differences = difference(&from, &to.packages);
     if differences.is_empty() {
         printer.note("the two hold the same packages");
@@ -122,9 +125,11 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
 fn captured(host: &Host, printer: &Printer) -> Outcome {
     let store = host.store_to_read()?;
     let view = host.view(&store)?;
-    let Some(capture) = current(&view)?.capture else { return Ok(ExitCode::SUCCESS) };
-    let manifest = store.manifest(&capture.component)?;
-    printer.answer("captured", &manifest.tree, |entries| {
+    let tree = match view.current()?.and_then(|generation| generation.capture) {
+        Some(capture) => store.manifest(&capture.component)?.tree,
+        None => Vec::new(),
+    };
+    printer.answer("captured", &tree, |entries| {
         let line = |entry: &aleph_component::Entry| {
             let Owner { uid, gid } = entry.owner;
             let (mode, what) = match &entry.node {
@@ -141,7 +146,7 @@ fn captured(host: &Host, printer: &Printer) -> Outcome {
 }
 
 fn prune(host: &Host, printer: &Printer, keep: usize) -> Outcome {
-    let store = host.store()?;
+    let store = host.store_that_exists()?;
     let lock = host.lock(&store, "pruning", printer)?;
     let view = host.view(&store)?;
     let now = view.current_number()?;
@@ -162,7 +167,7 @@ fn delete(host: &Host, printer: &Printer) -> Outcome {
     if host.global.view.is_none() {
         return Err(Failure::new("name the view to delete with --view").with_code(2));
     }
-    let store = host.store()?;
+    let store = host.store_that_exists()?;
     let lock = host.lock(&store, "deleting a view", printer)?;
     let view = host.view(&store)?;
     let record = view.record.clone();

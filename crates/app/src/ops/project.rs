@@ -56,6 +56,10 @@ pub(crate) fn ready(host: &Host, printer: &Printer) -> Outcome<Option<RunLayers>
         return Err(Failure::new(format!("{} asks for no packages yet", project.manifest().display()))
             .hint("`aleph add PACKAGE` adds to it"));
     }
+    if host.global.dry_run {
+        printer.note(&format!("would bring the view of {} up to date", project.directory().display()));
+        return Ok(layers);
+    }
     printer.note(&format!("bringing the view of {} up to date", project.directory().display()));
     ops::change::sync(host, printer)?;
     crate::commands::current(host, &target.record.name)
