@@ -38,3 +38,22 @@ fn a_lock_file_does_not_make_this_hosts_files_into_packages() {
     fs::write(&lock, text.replace("name = \"prog\"", "name = \"../prog\"")).expect("it is written");
     aleph(&world, &project, "one", &["run", "--", "prog"]).failed(1, &["is not a package's name"]);
 }
+
+#[test]
+fn a_file_that_was_built_again_is_another() {
+    let world = World::new();
+    let build = |content: &str| {
+        let program = program(&world.directory, content);
+        Package::new("prog", "1").file("usr/bin/prog", 0o755, program).build(&world.directory);
+    };
+    let once = || world.run(["run", "--with", "./prog_1.deb", "--", "prog"]).good().out;
+    build("first");
+    assert_eq!(once(), "prog first\n");
+    world.run(["add", "./prog_1.deb"]).good();
+    build("second");
+    assert_eq!(once(), "prog second\n");
+    assert_eq!(world.prog().out, "prog first\n");
+    world.run(["add", "./prog_1.deb"]).good();
+    assert_eq!(world.prog().out, "prog second\n");
+    assert!(world.run(["add", "./prog_1.deb"]).good().out.contains("has that already"));
+}

@@ -156,8 +156,10 @@ fn plan(
         locked: Vec::new(),
         reason: reason.to_owned(),
     };
-    // Made for just these requests, there is nothing to ask a solver.
+    // Made for just these requests and files, there is nothing to ask a solver.
+    let has = |held: &Lock, local: &local::Local| held.packages.iter().any(|p| p.archive == local.archive().0);
     let satisfied = held.as_ref().filter(|held| super::project::is_same(&held.requested, &plan.requested));
+    let satisfied = satisfied.filter(|held| locals.iter().all(|local| has(held, local)));
     if let (true, Upgrade::None, Some(held)) = (wish.remove.is_empty(), &wish.upgrade, satisfied) {
         plan.chosen = chosen_of(&held.packages)?;
         return Ok((plan, timings));
@@ -180,7 +182,8 @@ fn solved(
         index.candidates(&pinned.name).any(|c| c.version() == pinned.version && c.architecture() == pinned.architecture)
     };
     let mut keep = Vec::new();
-    for pinned in held {
+    // A file takes the place of what has the same name and version: it may have been built again.
+    for pinned in held.iter().filter(|pinned| !locals.iter().any(|local| local.is(pinned))) {
         let stanza = if offered(pinned) { None } else { local::control_text(store, &pinned.component)? };
         let Pinned { name, version, architecture, .. } = pinned.clone();
         keep.push(Kept { name, version, architecture, stanza });

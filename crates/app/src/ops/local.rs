@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use aleph_component::{ComponentId, Digest};
 use aleph_exchange::{apt::solve::Kept, deb::Expected};
-use aleph_store::Store;
+use aleph_store::{FsError, Store};
+use aleph_view::Pinned;
 
 use super::archives::{self, Archive, digest_file};
 use crate::{failure::Outcome, host::Host, output::Printer};
@@ -24,6 +25,11 @@ impl Local {
     /// What is asked for: just this version.
     pub(crate) fn request(&self) -> String {
         format!("{}={}", self.name, self.version)
+    }
+
+    /// Whether it has the name, version and architecture of a package of a view.
+    pub(crate) fn is(&self, pinned: &Pinned) -> bool {
+        (&self.name, &self.version, &self.architecture) == (&pinned.name, &pinned.version, &pinned.architecture)
     }
 
     /// As the solver wants to know it.
@@ -47,6 +53,13 @@ pub(crate) fn is_file(text: &str) -> bool {
     text.starts_with("./") || text.starts_with('/') || text.starts_with("../") || text.ends_with(".deb")
 }
 
+/// Path, digest and length of a file that was named.
+pub(crate) fn digest(host: &Host, file: &str) -> Outcome<(PathBuf, (Digest, u64))> {
+    let path = host.cwd.join(file);
+    let found = digest_file(&path).map_err(|source| FsError { action: "read", path: path.clone(), source })?;
+    Ok((path, found))
+}
+
 /// Imports the files. The store takes them in even in a dry run: only a component can be asked what it needs, and one
 /// that no view uses goes with the next collection.
 pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&String]) -> Outcome<Vec<Local>> {
@@ -56,9 +69,7 @@ pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&St
     let mut files_found = Vec::new();
     let mut digests = Vec::new();
     for file in files {
-        let path = host.cwd.join(file);
-        let (sha256, size) =
-            digest_file(&path).map_err(|source| aleph_store::FsError { action: "read", path: path.clone(), source })?;
+        let (path, (sha256, size)) = digest(host, file)?;
         digests.push((sha256, size));
         let expect = Some(Expected { sha256, size });
         let source = format!("{}{}", archives::FILE, path.display());

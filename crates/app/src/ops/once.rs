@@ -3,7 +3,10 @@
 use aleph_component::Digest;
 use aleph_view::{Kind, RunLayers, ViewName, ViewRecord};
 
-use super::change::{self, Wish};
+use super::{
+    change::{self, Wish},
+    local,
+};
 use crate::{
     failure::{Failure, Outcome},
     host::{Host, Target},
@@ -19,7 +22,7 @@ pub(crate) fn is_once(name: &ViewName) -> bool {
 
 /// What a view with just these packages runs on, made if it is not there.
 pub(crate) fn layers(host: &Host, printer: &Printer, packages: &[String]) -> Outcome<RunLayers> {
-    let mut sorted = packages.to_vec();
+    let mut sorted = packages.iter().map(|package| identity(host, package)).collect::<Outcome<Vec<_>>>()?;
     sorted.sort();
     let digest = Digest::of(sorted.join(" ").as_bytes()).to_string();
     let name: ViewName = format!("{PREFIX}{}", &digest[..16]).parse()?;
@@ -39,6 +42,11 @@ pub(crate) fn layers(host: &Host, printer: &Printer, packages: &[String]) -> Out
     let reason = format!("run --with {}", packages.join(" "));
     change::change(host, printer, &Target { record, project: None }, &wish, &reason)?;
     crate::commands::current(host, &name)?.ok_or_else(|| crate::host::no_view(&name))
+}
+
+/// What tells one wish from another: of a file, its content.
+fn identity(host: &Host, package: &str) -> Outcome<String> {
+    Ok(if local::is_file(package) { local::digest(host, package)?.1.0.to_string() } else { package.to_owned() })
 }
 
 /// Whether a source offers a package of this name.
