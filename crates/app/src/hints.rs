@@ -4,8 +4,8 @@ use std::{error::Error, io};
 
 use aleph_exchange::net::{Advice, FetchError};
 use aleph_sandbox::{EnterError, workshop::WorkshopError};
-use aleph_store::StoreError;
-use aleph_view::{ProjectError, ViewError};
+use aleph_store::{FormatError, StoreError};
+use aleph_view::{ConfigureError, ProjectError, ViewError};
 
 use crate::failure::{DAMAGED, UNSATISFIABLE};
 
@@ -17,11 +17,15 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     if let Some(error) = error.downcast_ref::<FetchError>() {
         return vec![advice(error.advice()).to_owned()];
     }
-    if let Some(error) = error.downcast_ref::<StoreError>() {
+    if let Some(error) = store_error(error) {
         return store_hints(error);
     }
-    if let Some(ViewError::NoGeneration { .. }) = error.downcast_ref() {
-        return vec!["`aleph history` lists the generations".to_owned()];
+    match error.downcast_ref() {
+        Some(ViewError::NoGeneration { .. }) => return vec!["`aleph history` lists the generations".to_owned()],
+        Some(ViewError::Damaged { .. }) => {
+            return vec!["`aleph rollback` goes back to a generation that is whole".to_owned()];
+        }
+        _ => {}
     }
     if let Some(ProjectError::Foreign { .. }) = error.downcast_ref() {
         return vec!["take the file over with chown if you trust it, or name a view with --view".to_owned()];
@@ -41,12 +45,26 @@ pub(crate) fn all(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         hints.extend(of(error));
-        // What cannot be run is a file of the view's: the kernel's reason is no matter of the store's.
-        let ends = matches!(error.downcast_ref(), Some(EnterError::NotExecutable { .. }));
-        next = error.source().filter(|_| !ends);
+        next = error.source().filter(|_| !is_of_the_kernel(error));
     }
     hints.dedup();
     hints
+}
+
+/// Whether what is below is the kernel's reason not to make a namespace, mount or program of a view's: it reads like a
+/// file's, and is no matter of the store's.
+fn is_of_the_kernel(error: &(dyn Error + 'static)) -> bool {
+    let entering = error.downcast_ref::<EnterError>();
+    entering.is_some_and(|error| !matches!(error, EnterError::Layer { .. }))
+        || matches!(error.downcast_ref(), Some(WorkshopError::Namespaces { .. }))
+}
+
+/// What a store said, also where another error stands for it.
+fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(ViewError::Store(error)), _) | (_, Some(ConfigureError::Store(error))) => Some(error),
+        _ => error.downcast_ref(),
+    }
 }
 
 fn advice(advice: Advice) -> &'static str {
@@ -63,16 +81,32 @@ fn advice(advice: Advice) -> &'static str {
     }
 }
 
-/// The exit code that an error asks for.
+/// The exit code that an error asks for: its own, or that of what caused it.
 pub(crate) fn code_of(error: &(dyn Error + 'static)) -> u8 {
-    match (error.downcast_ref::<StoreError>(), error.downcast_ref::<EnterError>()) {
-        (Some(StoreError::Manifest { .. }), _) => DAMAGED,
-        (Some(error), _) if error.is_damaged_database() => DAMAGED,
-        (_, Some(EnterError::CommandNotFound { .. })) => 127,
-        (_, Some(EnterError::NotExecutable { .. })) => 126,
-        _ if error.is::<aleph_exchange::apt::solve::Unsolvable>() => UNSATISFIABLE,
-        _ => 1,
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(code) = own_code(error) {
+            return code;
+        }
+        next = error.source();
     }
+    1
+}
+
+fn own_code(error: &(dyn Error + 'static)) -> Option<u8> {
+    let is_damaged = |error: &StoreError| {
+        matches!(error, StoreError::Manifest { .. } | StoreError::Format(FormatError::Damaged { .. }))
+            || error.is_damaged_database()
+    };
+    match error.downcast_ref() {
+        Some(EnterError::CommandNotFound { .. }) => return Some(127),
+        Some(EnterError::NotExecutable { .. }) => return Some(126),
+        _ => {}
+    }
+    if store_error(error).is_some_and(is_damaged) || matches!(error.downcast_ref(), Some(ViewError::Damaged { .. })) {
+        return Some(DAMAGED);
+    }
+    error.is::<aleph_exchange::apt::solve::Unsolvable>().then_some(UNSATISFIABLE)
 }
 
 fn enter_hints(error: &EnterError) -> Vec<String> {
@@ -104,9 +138,64 @@ fn io_hints(error: &io::Error) -> Vec<String> {
 fn store_hints(error: &StoreError) -> Vec<String> {
     let hint = match error {
         StoreError::Missing { .. } => "`aleph add PACKAGE` makes a store",
-        StoreError::Format(_) => "use a newer version of aleph, or another store with --store DIR",
+        StoreError::Format(FormatError::Version { .. } | FormatError::Feature { .. }) => {
+            "use a newer version of aleph, or another store with --store DIR"
+        }
         StoreError::Manifest { .. } | StoreError::Database { .. } => "`aleph store repair` mends what can be mended",
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use aleph_sandbox::probe::Forbidden;
+
+    use super::*;
+
+    fn io(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
+    }
+
+    fn damaged() -> StoreError {
+        let source = serde_json::from_str::<u8>("x").expect_err("it is no number");
+        StoreError::Manifest { path: "x".into(), source: source.into() }
+    }
+
+    #[test]
+    fn the_kernels_reasons_are_not_taken_for_the_file_systems() {
+        let check = |error: &(dyn Error + 'static), expected: &[&str]| {
+            let hints = all(error);
+            assert_eq!(hints.len(), expected.len(), "{hints:?}");
+            for (hint, expected) in hints.iter().zip(expected) {
+                assert!(hint.contains(expected), "{hint}");
+            }
+        };
+        let prepare = |code| EnterError::Prepare { doing: "make a namespace", source: io(code) };
+        check(&prepare(libc::EPERM), &[]);
+        let reason = Forbidden::LimitReached;
+        check(&EnterError::Namespaces { reason, source: io(libc::ENOSPC) }, &[reason.hint()]);
+        check(&WorkshopError::Namespaces { reason, source: io(libc::EPERM) }, &[reason.hint()]);
+        check(&prepare(libc::ENOSPC), &[]);
+        let layer = EnterError::Layer { path: "x".into(), source: io(libc::EACCES) };
+        check(&layer, &["use a store of your own"]);
+        check(&io(libc::ENOSPC), &["free space"]);
+        check(&ViewError::Store(damaged()), &["`aleph store repair`"]);
+    }
+
+    #[test]
+    fn a_damaged_store_has_its_own_code_wherever_it_is_found() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] Box<dyn Error + Send + Sync>);
+
+        let check = |error: &(dyn Error + 'static), expected| assert_eq!(code_of(error), expected, "{error}");
+        check(&damaged(), DAMAGED);
+        check(&ViewError::Store(damaged()), DAMAGED);
+        check(&ConfigureError::Store(damaged()), DAMAGED);
+        check(&Outer(damaged().into()), DAMAGED);
+        let source = serde_json::from_str::<u8>("").expect_err("it is no number");
+        check(&ViewError::Damaged { path: "x".into(), source }, DAMAGED);
+        check(&Outer(io(libc::EPERM).into()), 1);
+    }
 }
