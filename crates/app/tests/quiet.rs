@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::{io::Read as _, process::Stdio};
+
 use support::{
     World,
     packages::{Package, program, with},
@@ -68,4 +70,23 @@ fn a_dry_run_runs_nothing_and_answers_are_json() {
     assert_eq!(json(&["view", "captured"]).as_array().map(Vec::len), Some(0));
     assert!(json(&["-n", "init"])["directory"].is_string());
     assert!(json(&["init"])["manifest"].as_str().is_some_and(|path| path.ends_with("/aleph.toml")));
+}
+
+#[test]
+fn what_programs_run_in_is_not_collected() {
+    let world = World::new();
+    let waiter = Package::new("waiter", "1").file("usr/bin/waiter", 0o755, program(&world.directory, "1"));
+    waiter.build(&world.directory);
+    let mut command = world.aleph(["run", "--with", "./waiter_1.deb", "--", "waiter"]);
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("aleph starts");
+    let mut said = [0; 8];
+    running.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("it says so");
+    let has_once = || {
+        world.run(["store", "gc"]).good();
+        world.run(["view", "list"]).good().out.contains("once-")
+    };
+    assert!(has_once());
+    drop(running.stdin.take());
+    assert!(running.wait().expect("it ends").success());
+    assert!(!has_once());
 }

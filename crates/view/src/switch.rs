@@ -8,6 +8,10 @@ use std::{
 
 use aleph_component::Digest;
 use aleph_store::{Layout, Root, Store, StoreError, WriteLock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::FdFlags,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -90,6 +94,10 @@ pub struct Draft {
     pub lock: Option<Digest>,
 }
 
+/// How often, and after which pause, a generation is tried to be held.
+const TRIES: usize = 20;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+
 impl Views {
     /// The views below a store's root.
     pub fn new(store: &Store) -> Self {
@@ -124,6 +132,24 @@ impl Views {
         }
         views.sort_by(|a, b| a.record.name.cmp(&b.record.name));
         Ok(views)
+    }
+
+    /// Marks a generation as used by this process and whatever it becomes, for as long as the file is open. Nothing if the
+    /// file system cannot do it, or the generation is gone.
+    pub fn hold(&self, layers: &RunLayers) -> Option<fs::File> {
+        let directory = self.root.join(&layers.view).join("generations").join(layers.generation.to_string());
+        let file = fs::File::open(directory.join("run.json")).ok()?;
+        // A collection that looks whether it is used has it for a moment; nobody can make this wait for long.
+        let lock = || flock(&file, FlockOperation::NonBlockingLockShared).is_ok();
+        let held = lock()
+            || (0..TRIES).any(|_| {
+                std::thread::sleep(PAUSE);
+                lock()
+            });
+        held.then_some(())?;
+        // It survives exec.
+        rustix::io::fcntl_setfd(&file, FdFlags::empty()).ok()?;
+        Some(file)
     }
 
     /// The view that `record` describes, made if it is not there.
@@ -207,6 +233,14 @@ impl View {
     /// If it does not read.
     pub fn run_layers(&self) -> Result<Option<RunLayers>, ViewError> {
         read_json(&self.directory.join("current/run.json"))
+    }
+
+    /// Whether a program runs in a generation ([`Views::hold`]), or might.
+    pub fn is_in_use(&self, number: u32) -> bool {
+        match fs::File::open(self.generation_directory(number).join("run.json")) {
+            Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     }
 
     /// Writes a generation and makes it current: written beside, synced, renamed, then one rename of the pointer.

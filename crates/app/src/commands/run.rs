@@ -117,6 +117,8 @@ fn begin(host: &Host, printer: &Printer, layers: &RunLayers, pure: bool, argv: V
 /// Becomes the command. Returns only if that failed.
 fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> EnterError {
     let layout = Layout::new(&host.store_root);
+    // Stays open in what this process becomes: a collection leaves the generation alone meanwhile.
+    let _held = Views::at(&layout).hold(layers);
     enter(&RunSpec {
         view: layers.view.clone(),
         layers: layers.trees.iter().map(|tree| layout.tree_root(tree)).collect(),

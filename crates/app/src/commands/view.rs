@@ -153,6 +153,10 @@ fn prune(host: &Host, printer: &Printer, keep: usize) -> Outcome {
     let numbers = view.numbers()?;
     let others: Vec<u32> = numbers.into_iter().filter(|number| Some(*number) != now).collect();
     let doomed = &others[..others.len().saturating_sub(keep)];
+    let (used, doomed): (Vec<u32>, Vec<u32>) = doomed.iter().partition(|number| view.is_in_use(**number));
+    for number in used {
+        printer.note(&format!("programs run in generation {number}: it stays"));
+    }
     if !host.global.dry_run {
         doomed.iter().try_for_each(|number| view.forget(&store, &lock, *number))?;
     }

@@ -1,6 +1,6 @@
 //! Everything outside the store that keeps things in it alive.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use aleph_component::{ComponentId, TreeId};
 use aleph_store::{Root, Store, WriteLock};
@@ -8,13 +8,14 @@ use aleph_view::Views;
 
 use crate::{failure::Outcome, ops::once};
 
-/// The roots of all views. Views that were made for one `aleph run` are forgotten first, and so are those of projects
-/// whose directory is gone; with `dry_run` they are only left out.
+/// The roots of all views. Views that were made for one `aleph run` and in which nothing runs are forgotten first, and so
+/// are those of projects whose directory is gone; with `dry_run` they are only left out.
 pub(crate) fn all(store: &Store, lock: &WriteLock, dry_run: bool) -> Outcome<Vec<Root>> {
     let mut roots = Vec::new();
     for view in Views::new(store).list()? {
-        let orphaned = view.record.project.as_ref().is_some_and(|project| !project.exists());
-        if once::is_once(&view.record.name) || orphaned {
+        let orphaned = view.record.project.as_deref().is_some_and(is_gone);
+        let is_used = view.numbers()?.into_iter().any(|number| view.is_in_use(number));
+        if (once::is_once(&view.record.name) || orphaned) && !is_used {
             if !dry_run {
                 view.delete(store, lock)?;
             }
@@ -23,6 +24,12 @@ pub(crate) fn all(store: &Store, lock: &WriteLock, dry_run: bool) -> Outcome<Vec
         roots.extend(view.roots()?);
     }
     Ok(roots)
+}
+
+/// Whether a directory is gone, rather than out of sight: on a disk that is not mounted, or where this user may not look.
+fn is_gone(directory: &Path) -> bool {
+    let is_there = |path: &Path| path.try_exists().ok();
+    is_there(directory) == Some(false) && directory.parent().is_some_and(|parent| is_there(parent) == Some(true))
 }
 
 /// Something that a generation needs and the store does not have.
@@ -71,4 +78,20 @@ fn look(store: &Store) -> Outcome<BTreeSet<Missing>> {
         }
     }
     Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_not_gone() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "").expect("a file");
+        for (name, gone) in [("project", true), ("file", false), ("unmounted/project", false), ("file/project", false)]
+        {
+            assert_eq!(is_gone(&path(name)), gone, "{name}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 /* What the packages of the tests hold, as one static program: it needs nothing else in a view.
  *
  * As `prog` it prints its version. As `dpkg` it runs the postinst of `prog`, if there is one, and notes that everything
- * is configured. As `set-modes` it is the interpreter of scripts that set the mode of `prog`. As anything else it is
+ * is configured. As `waiter` it waits for the end of its input. As `set-modes` it is the interpreter of scripts that set the mode of `prog`. As anything else it is
  * the interpreter of maintainer scripts, whatever they say: it leaves files and directories that belong to another user
  * and that he alone may enter, while a child of it sleeps. */
 #include <stdio.h>
@@ -87,6 +87,13 @@ int main(int argc, char **argv)
     (void)argc;
     if (!strcmp(name, "prog")) {
         puts("prog " VERSION);
+        return 0;
+    }
+    if (!strcmp(name, "waiter")) {
+        puts("waiting");
+        fflush(stdout);
+        while (getchar() != EOF)
+            ;
         return 0;
     }
     if (!strcmp(name, "set-modes"))
