@@ -20,14 +20,14 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(Item, &mut dyn Read) -> Result<(),
 /// A Debian package being read, once, from its beginning to its end.
 pub(super) struct Archive<R> {
     ar: ArReader<R>,
-    /// Whether nobody will compare the digest that [`Archive::finish`] gives.
+    /// Whether the digest that [`Archive::finish`] gives will not be compared with one that somebody vouched for.
     checked: bool,
     limits: Limits,
 }
 
 impl<R: Read> Archive<R> {
-    /// Begins a package: checks that it is one of format 2. Sums inside are not `checked` where the digest that
-    /// [`Archive::finish`] gives will be compared.
+    /// Begins a package: checks that it is one of format 2. Sums inside need not be `checked` where
+    /// the digest that [`Archive::finish`] gives will be compared with one that somebody vouched for.
     pub(super) fn new(inner: R, checked: bool, limits: &Limits) -> Result<Self, Refusal> {
         let mut ar = ArReader::new(inner)?;
         let first = ar.next_member()?.ok_or(Refusal::Missing { member: "debian-binary" })?;

@@ -31,7 +31,7 @@ impl Packing {
     }
 
     /// A reader of what is packed in `packed`. The packing's own sums need not be `checked` where a digest of the whole
-    /// archive will be.
+    /// archive will be, and somebody vouched for it.
     pub(super) fn unpack<'a>(
         self,
         packed: impl BufRead + 'a,

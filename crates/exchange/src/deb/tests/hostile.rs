@@ -196,6 +196,23 @@ fn damage_inside() {
 }
 
 #[test]
+fn a_digest_vouches_for_what_is_inside_only_if_somebody_vouches_for_it() {
+    let mut data = xz(&Tar::default().file("./x", "x").end());
+    // The check of the only block, before the index and the footer that says how long the index is.
+    let footer = data.len() - 12;
+    let index = (u32::from_le_bytes(data[footer + 4..footer + 8].try_into().unwrap()) as usize + 1) * 4;
+    data[footer - index - 1] ^= 1;
+    let archive = ar(&[("debian-binary", b"2.0\n"), ("control.tar", &control(CONTROL, &[])), ("data.tar.xz", &data)]);
+    let own = Expected { sha256: Digest::of(&archive), size: archive.len() as u64 };
+    for (expect, vouched_by, accepted) in
+        [(None, None, false), (None, Some("key"), false), (Some(&own), None, false), (Some(&own), Some("key"), true)]
+    {
+        let result = Bench::new().import_vouched(&archive, expect, vouched_by, &Limits::default());
+        assert_eq!(result.is_ok(), accepted, "{expect:?} {vouched_by:?}");
+    }
+}
+
+#[test]
 fn bombs() {
     let zeros = Tar::default().raw(b"./zeros", b"", |_| (), &vec![0; 8 << 20]).end();
     let small = control(CONTROL, &[]);

@@ -33,12 +33,23 @@ impl Bench {
         expect: Option<&Expected>,
         limits: &Limits,
     ) -> Result<Manifest, ImportError> {
+        self.import_vouched(archive, expect, None, limits)
+    }
+
+    /// The same for an archive whose digest somebody may have vouched for.
+    pub(super) fn import_vouched(
+        &self,
+        archive: &[u8],
+        expect: Option<&Expected>,
+        vouched_by: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Manifest, ImportError> {
         let path = self.directory.path().join("x.deb");
         fs::write(&path, archive).unwrap();
         let origin = OriginInput {
             file_name: "x.deb".to_owned(),
             source: "local file".to_owned(),
-            vouched_by: None,
+            vouched_by: vouched_by.map(str::to_owned),
             imported_by: "nobody".to_owned(),
             imported_at: 0,
         };
