@@ -86,11 +86,20 @@ impl Crashes<'_> {
             _ => operation.allowed.contains(&""),
         };
         assert!(allowed, "{}: {prog:?}", operation.name);
-        if operation.name != "repair" {
+        if operation.before.is_none() && self.is_nothing() {
+            // Killed before there was anything: looking at it makes no store.
+            self.world.run(["store", "verify"]).failed(1, &["there is no store"]);
+            assert!(self.is_nothing(), "{}", operation.name);
+        } else if operation.name != "repair" {
             self.world.is_whole();
         }
         let again = self.world.prog();
         assert_eq!((prog.code, prog.out), (again.code, again.out), "{}", operation.name);
+    }
+
+    /// Whether the store's directory is missing or empty.
+    fn is_nothing(&self) -> bool {
+        fs::read_dir(&self.world.store).map_or(true, |mut entries| entries.next().is_none())
     }
 
     fn settled(&self, operation: &Operation, wanted: &str) {
