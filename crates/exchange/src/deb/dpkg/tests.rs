@@ -249,6 +249,30 @@ fn changed_conffiles_stay_and_those_of_removed_packages_go() {
 }
 
 #[test]
+fn changed_conffiles_that_another_package_has_stay() {
+    let mut pool = Pool::default();
+    let conf = |pool: &mut Pool, name: &str, path: &str| {
+        pool.manifest(name, "1", "", &[(path, "x"), ("conffiles", &format!("/{path}\n"))])
+    };
+    let old = vec![conf(&mut pool, "old", "lib/conf")];
+    let changed = BTreeSet::from(["/lib/conf".to_owned()]);
+    let check = |pool: &Pool, after: &[Manifest], expected: &[&str]| {
+        let (old, new) = (pool.packages(&old), pool.packages(after));
+        let status = configured(&old);
+        let previous = Previous { status: &status, changed_conffiles: &changed };
+        let UpdatePlan::Update { forget, .. } = update(&old, &new, previous) else { panic!() };
+        assert_eq!(forget.iter().map(TreePath::as_str).collect::<Vec<_>>(), expected);
+    };
+    let mut foreign = old[0].clone();
+    foreign.architecture = "i386".to_owned();
+    let (renamed, other) = (conf(&mut pool, "renamed", "lib/conf"), conf(&mut pool, "other", "lib/other"));
+    check(&pool, &[], &["usr/lib/conf"]);
+    check(&pool, &[foreign], &[]);
+    check(&pool, &[renamed], &[]);
+    check(&pool, &[other], &["usr/lib/conf"]);
+}
+
+#[test]
 fn triggers_on_files_are_set_off_by_what_changes_below_them() {
     let mut pool = Pool::default();
     let before = set(&mut pool, "2");

@@ -12,6 +12,7 @@ use super::{
     script,
     status::{State, field, stanza, stanzas},
     triggers::{set_off, trigger_placements},
+    usr_merged,
 };
 
 /// Where the `postrm` of packages that are gone is while steps run.
@@ -93,10 +94,18 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
     let (steps, covers) = steps(after, &changes, has_to_come);
     let nothing = steps.is_empty() && leaving.is_empty();
     let plan = ConfigurePlan { placements, covers: if nothing { Vec::new() } else { covers }, steps };
-    let forget = changes.removed.iter().flat_map(|package| &package.manifest.conffiles);
-    let forget = forget.filter(|path| previous.changed_conffiles.contains(*path));
-    let forget = forget.filter_map(|path| TreePath::new(path.trim_start_matches('/')).ok()).collect();
+    let forget = forgotten(after, &changes, &previous);
     UpdatePlan::Update { leaving, plan, forget }
+}
+
+/// The changed conffiles of packages that go, in the merged tree, unless another that stays or comes has them too.
+fn forgotten(after: &[Package<'_>], changes: &Changes<'_>, previous: &Previous<'_>) -> Vec<TreePath> {
+    let place = |path: &String| TreePath::new(path.trim_start_matches('/')).ok().map(|path| usr_merged(&path));
+    let kept: BTreeSet<TreePath> =
+        after.iter().flat_map(|package| &package.manifest.conffiles).filter_map(place).collect();
+    let gone = changes.removed.iter().flat_map(|package| &package.manifest.conffiles);
+    let changed = gone.filter(|path| previous.changed_conffiles.contains(*path)).filter_map(place);
+    changed.filter(|path| !kept.contains(path)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn coming<'a>(changes: &Changes<'a>) -> impl Iterator<Item = &'a Package<'a>> {
