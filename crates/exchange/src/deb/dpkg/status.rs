@@ -53,6 +53,19 @@ pub(super) fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
     stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
+/// How far dpkg is, in its words.
+pub(super) fn state(stanza: &str) -> &str {
+    field(stanza, "Status").and_then(|status| status.split_whitespace().nth(2)).unwrap_or("unknown")
+}
+
+/// The version that was configured last, if one was.
+pub(super) fn configured(stanza: &str) -> Option<&str> {
+    match state(stanza) {
+        "installed" | "triggers-awaited" | "triggers-pending" => field(stanza, "Version"),
+        _ => field(stanza, "Config-Version"),
+    }
+}
+
 /// A package that dpkg could not finish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unconfigured {
@@ -68,7 +81,7 @@ pub struct Unconfigured {
 pub fn unconfigured(status: &str) -> Vec<Unconfigured> {
     let mut found = Vec::new();
     for ((name, architecture), text) in stanzas(status) {
-        let state = field(text, "Status").and_then(|status| status.split_whitespace().nth(2)).unwrap_or("unknown");
+        let state = state(text);
         if state != "installed" {
             let (name, architecture) = (name.to_owned(), architecture.to_owned());
             found.push(Unconfigured { name, architecture, state: state.to_owned() });

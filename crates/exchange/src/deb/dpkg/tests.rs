@@ -203,6 +203,35 @@ fn an_update_runs_what_dpkg_would_run() {
 }
 
 #[test]
+fn what_was_never_configured_is_not_said_to_have_been() {
+    let mut pool = Pool::default();
+    let (old, new) = (set(&mut pool, "2"), set(&mut pool, "2.1"));
+    let (old, new) = (pool.packages(&old), pool.packages(&new));
+    let check = |state: &str, prerm: bool, version: Option<&str>| {
+        let status = configured(&old).replace(
+            "Package: libwith\nStatus: install ok installed\n",
+            &format!("Package: libwith\nStatus: install ok {state}\n"),
+        );
+        let nothing = BTreeSet::new();
+        let previous = Previous { status: &status, changed_conffiles: &nothing };
+        let UpdatePlan::Update { leaving, plan, .. } = update(&old, &new, previous) else { panic!() };
+        assert_eq!(labels(&leaving).contains(&"prerm upgrade 2.1 of libwith"), prerm, "{state}");
+        let version = version.map_or_else(String::new, |version| format!("Config-Version: {version}\n"));
+        let expected = format!("Package: libwith\nStatus: install ok unpacked\n{version}Version: 2.1\n");
+        assert!(text(&plan.placements, "status").contains(&expected), "{state}");
+        let UpdatePlan::Update { leaving, .. } = update(&old, &old[..1], previous) else { panic!() };
+        assert_eq!(labels(&leaving).contains(&"prerm remove of libwith"), prerm, "{state}");
+    };
+    check("installed", true, Some("2"));
+    check("triggers-pending", true, Some("2"));
+    check("half-configured", true, None);
+    check("half-configured\nConfig-Version: 1", true, Some("1"));
+    check("unpacked", false, None);
+    check("unpacked\nConfig-Version: 1", false, Some("1"));
+    check("half-installed", false, None);
+}
+
+#[test]
 fn what_changes_nothing_runs_nothing() {
     let mut pool = Pool::default();
     let manifests = set(&mut pool, "2");

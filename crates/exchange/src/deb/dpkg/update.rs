@@ -10,7 +10,7 @@ use super::{
     info::info_placements,
     plan::{bring, dpkg_version, has_to_run, info_path, preinst_step},
     script,
-    status::{State, field, stanza, stanzas},
+    status::{State, configured, field, stanza, stanzas, state},
     triggers::{set_off, trigger_placements},
     usr_merged,
 };
@@ -56,6 +56,9 @@ struct Changes<'a> {
 
 type Key<'a> = (&'a str, &'a str);
 
+/// The stanzas of the status file before.
+type Known<'a> = BTreeMap<Key<'a>, &'a str>;
+
 fn key<'a>(package: &'a Package<'_>) -> Key<'a> {
     (&package.manifest.name, &package.manifest.architecture)
 }
@@ -76,7 +79,7 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
         return UpdatePlan::NeedsFresh { reason: "a diversion comes into force, or ends".to_owned() };
     }
     let changes = changes(before, after);
-    let leaving = leaving(before, &changes);
+    let leaving = leaving(before, &changes, &known);
     let activated = activated(after, &changes);
     let mut placements = info_placements(after);
     placements.extend(trigger_placements(after, &activated));
@@ -138,11 +141,14 @@ fn changes<'a>(before: &'a [Package<'a>], after: &'a [Package<'a>]) -> Changes<'
 }
 
 /// The scripts of packages that go or change, to be run while they are still there.
-fn leaving(before: &[Package<'_>], changes: &Changes<'_>) -> Vec<Step> {
+fn leaving(before: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> Vec<Step> {
     let dpkg = dpkg_version(before);
     let prerm = |package: &Package<'_>, arguments: &[&str]| {
         let path = info_path(package, "prerm");
-        package.has_script("prerm").then(|| script::script(package, "prerm", path, arguments, dpkg))
+        // dpkg asks nothing of a package whose `postinst` never ran.
+        let entered =
+            !known.get(&key(package)).is_some_and(|text| ["unpacked", "half-installed"].contains(&state(text)));
+        (entered && package.has_script("prerm")).then(|| script::script(package, "prerm", path, arguments, dpkg))
     };
     let place: BTreeMap<Key<'_>, usize> =
         configure_order(before).into_iter().enumerate().map(|(place, index)| (key(&before[index]), place)).collect();
@@ -206,7 +212,7 @@ fn activated(after: &[Package<'_>], changes: &Changes<'_>) -> BTreeSet<String> {
     set_off(after, manifests.into_iter(), changed().flat_map(|package| &package.triggers))
 }
 
-fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &BTreeMap<Key<'_>, &str>) -> String {
+fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> String {
     let upgraded: BTreeMap<Key<'_>, &Package<'_>> =
         changes.upgraded.iter().map(|(old, new)| (key(new), *old)).collect();
     let mut text = String::new();
@@ -217,7 +223,7 @@ fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &BTreeMap<Key<'_>
                 text.push_str("\n\n");
             }
             (old, _) if has_to_run(package) => {
-                let configured = old.map(|old| old.manifest.version.as_str());
+                let configured = old.and_then(|old| known.get(&key(old))).and_then(|text| configured(text));
                 text.push_str(&stanza(package, State::Unpacked { configured }));
             }
             _ => text.push_str(&stanza(package, State::Installed)),
