@@ -69,16 +69,16 @@ pub fn fresh(packages: &[Package<'_>]) -> ConfigurePlan {
     };
     let status: String = packages.iter().map(|package| stanza(package, state(package))).collect();
     placements.push(Placement::bytes("var/lib/dpkg/status", status, true));
-    let dpkg = dpkg_version(packages);
-    let preinst = |package: &Package<'_>| preinst_step(package, &["install"], dpkg).into_iter().collect();
+    let told = script::Told::new(dpkg_version(packages), packages);
+    let preinst = |package: &Package<'_>| preinst_step(package, &["install"], &told).into_iter().collect();
     let steps = bring(packages, &|_| true, &preinst);
     ConfigurePlan { placements, covers: script::covers(packages), steps }
 }
 
 /// A package's `preinst`, if it has one.
-pub(super) fn preinst_step(package: &Package<'_>, arguments: &[&str], dpkg: &str) -> Option<Step> {
+pub(super) fn preinst_step(package: &Package<'_>, arguments: &[&str], told: &script::Told<'_>) -> Option<Step> {
     let path = || info_path(package, "preinst");
-    package.has_script("preinst").then(|| script::script(package, "preinst", path(), arguments, dpkg))
+    package.has_script("preinst").then(|| script::script(package, "preinst", path(), arguments, told))
 }
 
 /// The steps that take `coming` packages from unpacked to configured: first the essential ones, on which scripts rely

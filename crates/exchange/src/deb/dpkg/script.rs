@@ -1,5 +1,7 @@
 //! How dpkg runs a maintainer script, and what is put in the way of scripts that would touch a running system.
 
+use std::collections::BTreeMap;
+
 use super::{Cover, Package, Step};
 
 /// What every script and dpkg itself are told.
@@ -24,21 +26,47 @@ pub(super) fn environment() -> Vec<(String, String)> {
     .into()
 }
 
+/// What scripts are told of the packages around them.
+pub(super) struct Told<'a> {
+    dpkg: &'a str,
+    /// How many architectures of a name are there.
+    instances: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Told<'a> {
+    /// By a dpkg of this version, where these `packages` are.
+    pub(super) fn new(dpkg: &'a str, packages: impl IntoIterator<Item = &'a Package<'a>>) -> Self {
+        let mut instances = BTreeMap::new();
+        for package in packages {
+            *instances.entry(package.manifest.name.as_str()).or_default() += 1;
+        }
+        Self { dpkg, instances }
+    }
+
+    /// One of the packages is gone.
+    pub(super) fn leave(&mut self, package: &Package<'_>) {
+        if let Some(instances) = self.instances.get_mut(package.manifest.name.as_str()) {
+            *instances = instances.saturating_sub(1);
+        }
+    }
+}
+
 /// A script of `package` at `path`, run as dpkg runs it. It may fail: what could not be done is a warning.
-pub(super) fn script(package: &Package<'_>, name: &str, path: String, arguments: &[&str], dpkg: &str) -> Step {
+pub(super) fn script(package: &Package<'_>, name: &str, path: String, arguments: &[&str], told: &Told<'_>) -> Step {
     let mut argv = vec![path];
     argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
     let mut env = environment();
+    let instances = told.instances.get(package.manifest.name.as_str()).copied().unwrap_or(1).to_string();
     let own = [
         ("DPKG_MAINTSCRIPT_NAME", name),
         ("DPKG_MAINTSCRIPT_PACKAGE", &package.manifest.name),
-        ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"),
+        ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", &instances),
         ("DPKG_MAINTSCRIPT_ARCH", &package.manifest.architecture),
         ("DPKG_MAINTSCRIPT_DEBUG", "0"),
         ("DPKG_ADMINDIR", "/var/lib/dpkg"),
         ("DPKG_ROOT", ""),
         ("DPKG_FORCE", "security-mac,downgrade"),
-        ("DPKG_RUNNING_VERSION", dpkg),
+        ("DPKG_RUNNING_VERSION", told.dpkg),
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let label = format!("{name} {} of {}", arguments.join(" "), package.manifest.name);

@@ -232,6 +232,35 @@ fn what_was_never_configured_is_not_said_to_have_been() {
 }
 
 #[test]
+fn scripts_are_told_how_many_architectures_are_there() {
+    let mut pool = Pool::default();
+    let script = "#!/bin/sh\n";
+    let files = [("preinst", script), ("prerm", script), ("postrm", script)];
+    let own = pool.manifest("lib", "1", "Multi-Arch: same\n", &files);
+    let mut foreign = own.clone();
+    foreign.architecture = "i386".to_owned();
+    let text = "Package: lib\nVersion: 1\nArchitecture: i386\nMulti-Arch: same\nDescription: a test\n";
+    *foreign.control.iter_mut().find(|entry| entry.path.as_str() == "control").unwrap() = pool.file("control", text);
+    let (one, both) = ([own.clone()], [own, foreign]);
+    let (none, one, both) = (Vec::new(), pool.packages(&one), pool.packages(&both));
+    let counts = |before: &[Package<'_>], after: &[Package<'_>]| -> String {
+        let (status, nothing) = (configured(before), BTreeSet::new());
+        let previous = Previous { status: &status, changed_conffiles: &nothing };
+        let UpdatePlan::Update { leaving, plan, .. } = update(before, after, previous) else { panic!() };
+        let refcount = |step: &Step| {
+            let found = step.env.iter().find(|(name, _)| name == "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT");
+            found.map(|(_, value)| format!("{} {value}", step.label.split(" of ").next().unwrap_or_default()))
+        };
+        leaving.iter().chain(&plan.steps).filter_map(refcount).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(counts(&none, &one), "preinst install 1");
+    assert_eq!(counts(&one, &both), "preinst install 2");
+    assert_eq!(counts(&both, &one), "prerm remove 2, postrm remove 2, postrm purge 2");
+    let gone = "postrm remove 2, postrm purge 2, postrm remove 1, postrm purge 1";
+    assert_eq!(counts(&both, &none), format!("prerm remove 2, prerm remove 2, {gone}"));
+}
+
+#[test]
 fn what_changes_nothing_runs_nothing() {
     let mut pool = Pool::default();
     let manifests = set(&mut pool, "2");

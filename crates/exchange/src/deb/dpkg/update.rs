@@ -9,7 +9,7 @@ use super::{
     divert::in_force,
     info::info_placements,
     plan::{bring, dpkg_version, has_to_run, info_path, preinst_step},
-    script,
+    script::{self, Told},
     status::{State, configured, field, stanza, stanzas, state},
     triggers::{set_off, trigger_placements},
     usr_merged,
@@ -142,13 +142,13 @@ fn changes<'a>(before: &'a [Package<'a>], after: &'a [Package<'a>]) -> Changes<'
 
 /// The scripts of packages that go or change, to be run while they are still there.
 fn leaving(before: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> Vec<Step> {
-    let dpkg = dpkg_version(before);
+    let told = Told::new(dpkg_version(before), before);
     let prerm = |package: &Package<'_>, arguments: &[&str]| {
         let path = info_path(package, "prerm");
         // dpkg asks nothing of a package whose `postinst` never ran.
         let entered =
             !known.get(&key(package)).is_some_and(|text| ["unpacked", "half-installed"].contains(&state(text)));
-        (entered && package.has_script("prerm")).then(|| script::script(package, "prerm", path, arguments, dpkg))
+        (entered && package.has_script("prerm")).then(|| script::script(package, "prerm", path, arguments, &told))
     };
     let place: BTreeMap<Key<'_>, usize> =
         configure_order(before).into_iter().enumerate().map(|(place, index)| (key(&before[index]), place)).collect();
@@ -161,38 +161,39 @@ fn leaving(before: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> 
 }
 
 /// A script of a package whose files are gone, and what puts it in place.
-fn postrm(package: &Package<'_>, arguments: &[&str], dpkg: &str) -> Option<(Step, Cover)> {
+fn postrm(package: &Package<'_>, arguments: &[&str], told: &Told<'_>) -> Option<(Step, Cover)> {
     let text = package.scripts.get("postrm")?;
     let path = format!("{OLD_SCRIPTS}/{}.postrm", package.qualified_name());
-    let step = script::script(package, "postrm", format!("/{path}"), arguments, dpkg);
+    let step = script::script(package, "postrm", format!("/{path}"), arguments, told);
     Some((step, Cover::new(&path, text.clone())))
 }
 
 /// The scripts of packages that go, come or change, once the files have changed.
 fn steps(after: &[Package<'_>], changes: &Changes<'_>, has_to_come: bool) -> (Vec<Step>, Vec<Cover>) {
-    let dpkg = dpkg_version(after);
+    let mut told = Told::new(dpkg_version(after), after.iter().chain(changes.removed.iter().copied()));
     let (mut steps, mut covers) = (Vec::new(), script::covers(after));
     for package in &changes.removed {
-        let removed = postrm(package, &["remove"], dpkg).into_iter().chain(postrm(package, &["purge"], dpkg));
+        let removed = postrm(package, &["remove"], &told).into_iter().chain(postrm(package, &["purge"], &told));
         removed.for_each(|(step, cover)| {
             steps.push(step);
             covers.push(cover);
         });
+        told.leave(package);
     }
     let old: BTreeMap<Key<'_>, &Package<'_>> = changes.upgraded.iter().map(|(old, new)| (key(new), *old)).collect();
     for (old, new) in &changes.upgraded {
-        covers.extend(postrm(old, &["upgrade", &new.manifest.version], dpkg).map(|(_, cover)| cover));
+        covers.extend(postrm(old, &["upgrade", &new.manifest.version], &told).map(|(_, cover)| cover));
     }
     covers.dedup();
     let enter = |package: &Package<'_>| -> Vec<Step> {
         let version = package.manifest.version.as_str();
         match old.get(&key(package)) {
             Some(old) => {
-                let left = postrm(old, &["upgrade", version], dpkg).map(|(step, _)| step);
-                let entered = preinst_step(package, &["upgrade", &old.manifest.version, version], dpkg);
+                let left = postrm(old, &["upgrade", version], &told).map(|(step, _)| step);
+                let entered = preinst_step(package, &["upgrade", &old.manifest.version, version], &told);
                 entered.into_iter().chain(left).collect()
             }
-            None => preinst_step(package, &["install"], dpkg).into_iter().collect(),
+            None => preinst_step(package, &["install"], &told).into_iter().collect(),
         }
     };
     if has_to_come {
