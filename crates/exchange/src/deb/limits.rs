@@ -13,7 +13,7 @@ pub struct Limits {
     pub ratio_free: u64,
     /// Names in one archive.
     pub entries: u64,
-    /// Bytes of memory that a decompressor may ask for.
+    /// Bytes of memory that a decompressor may ask for. `xz -9` needs 65 MiB, and dpkg's own zstd at most 128 MiB.
     pub memory: u64,
     /// Bytes of a changelog, unpacked, that are searched for CVE ids.
     pub changelog: u64,
@@ -27,7 +27,7 @@ impl Default for Limits {
             ratio: 1000,
             ratio_free: 256 << 20,
             entries: 500_000,
-            memory: 1 << 30,
+            memory: 192 << 20,
             changelog: 64 << 20,
         }
     }

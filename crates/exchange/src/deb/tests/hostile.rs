@@ -240,6 +240,34 @@ fn bombs() {
 }
 
 #[test]
+fn windows_that_are_too_wide() {
+    let small = control(CONTROL, &[]);
+    let packed = |suffix: &str, data: &[u8]| {
+        ar(&[("debian-binary", b"2.0\n"), ("control.tar", &small), (&format!("data.tar{suffix}"), data)])
+    };
+    let tar = Tar::default().file("./x", "x").end();
+    // The dictionary's size is in the block's header, after its size, its flags, and the filter's id and length.
+    let xz_with = |dictionary: u8| {
+        let mut data = xz(&tar);
+        data[16] = dictionary;
+        let mut sum = flate2::Crc::new();
+        sum.update(&data[12..20]);
+        data[20..24].copy_from_slice(&sum.sum().to_le_bytes());
+        data
+    };
+    // One raw block in a frame that says nothing but its window.
+    let zst_with = |window: u8| {
+        let head = ((tar.len() as u32) << 3 | 1).to_le_bytes();
+        [&[0x28, 0xb5, 0x2f, 0xfd, 0, window], &head[..3], &tar].concat()
+    };
+    let bench = Bench::new();
+    for (suffix, fine, wide) in [(".xz", xz_with(28), xz_with(32)), (".zst", zst_with(0x88), zst_with(0x90))] {
+        bench.import(&packed(suffix, &fine), None, &Limits::default()).unwrap();
+        check(&packed(suffix, &wide), &format!("`data.tar{suffix}` is damaged: "));
+    }
+}
+
+#[test]
 fn control_members_that_are_no_files() {
     let tar = || Tar::default().file("./control", CONTROL);
     let data = Tar::default().end();
