@@ -12,22 +12,31 @@ pub(super) fn is_changelog(path: &str) -> bool {
         || name.strip_prefix("changelog.Debian.").is_some_and(|arch| !arch.contains(['.', '/']))
 }
 
-/// Adds the CVE ids in a changelog to `found`; at most `limit` bytes of it are looked at. One that does not unpack is
-/// searched as far as it does: it is evidence, not structure.
-pub(super) fn search_changelog(path: &str, bytes: &[u8], limit: u64, found: &mut BTreeSet<String>) {
-    if !path.ends_with(".gz") {
-        return search(&bytes[..bytes.len().min(usize::try_from(limit).unwrap_or(usize::MAX))], found);
-    }
-    let mut text = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(limit);
-    // An error leaves what was unpacked before it.
-    let _ = reader.read_to_end(&mut text);
-    search(&text, found);
+/// The most CVE ids that are kept of one archive.
+const MOST_IDS: usize = 20_000;
+
+/// Adds the CVE ids in a changelog to `found`; at most `left` bytes of it are looked at, which are taken from `left`.
+/// One that does not unpack is searched as far as it does: it is evidence, not structure.
+pub(super) fn search_changelog(path: &str, bytes: &[u8], left: &mut u64, found: &mut BTreeSet<String>) {
+    let mut unpacked = Vec::new();
+    let text = if path.ends_with(".gz") {
+        let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(*left);
+        // An error leaves what was unpacked before it.
+        let _ = reader.read_to_end(&mut unpacked);
+        &unpacked
+    } else {
+        &bytes[..bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX))]
+    };
+    *left -= text.len() as u64;
+    search(text, found);
 }
 
 /// Adds every `CVE-YYYY-N…` in `text`: four digits, a hyphen, four to nineteen digits.
 fn search(text: &[u8], found: &mut BTreeSet<String>) {
     for at in memchr::memmem::find_iter(text, b"CVE-") {
+        if found.len() >= MOST_IDS {
+            return;
+        }
         let rest = &text[at + 4..];
         let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits(rest) != 4 || rest.get(4) != Some(&b'-') {
@@ -49,6 +58,17 @@ mod tests {
         let mut found = BTreeSet::new();
         search(b"CVE-2023-12345, CVE-2023-12345 (CVE-2024-0001) CVE-24-1 CVE-2024-12 CVE-2024- CVE-", &mut found);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["CVE-2023-12345", "CVE-2024-0001"]);
+    }
+
+    #[test]
+    fn all_changelogs_together_are_bounded() {
+        let (mut left, mut found) = (30, BTreeSet::new());
+        search_changelog("a", b"CVE-2023-0001 xxxxxx", &mut left, &mut found);
+        search_changelog("b", b"CVE-2023-0002 CVE-2023-0003", &mut left, &mut found);
+        assert_eq!((left, found.len()), (0, 1));
+        let many: String = (0..MOST_IDS + 10).map(|n| format!("CVE-2023-{n:08} ")).collect();
+        search_changelog("c", many.as_bytes(), &mut (many.len() as u64), &mut found);
+        assert_eq!(found.len(), MOST_IDS);
     }
 
     #[test]

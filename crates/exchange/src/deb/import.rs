@@ -158,13 +158,14 @@ struct Data<'a, 'b> {
     /// What they are.
     found: BTreeMap<String, Md5>,
     cves: BTreeSet<String>,
-    limits: &'a Limits,
+    /// Bytes of changelogs that may still be searched.
+    left: u64,
 }
 
 impl<'a, 'b> Data<'a, 'b> {
-    fn new(tree: &'a mut TreeBuilder<'b>, md5sums: Option<&[u8]>, limits: &'a Limits) -> Result<Self, Refusal> {
+    fn new(tree: &'a mut TreeBuilder<'b>, md5sums: Option<&[u8]>, limits: &Limits) -> Result<Self, Refusal> {
         let listed = md5sums.map(parse_md5sums).transpose()?;
-        Ok(Self { tree, listed, found: BTreeMap::new(), cves: BTreeSet::new(), limits })
+        Ok(Self { tree, listed, found: BTreeMap::new(), cves: BTreeSet::new(), left: limits.changelog })
     }
 
     fn add(&mut self, item: Item, reader: &mut dyn Read) -> Result<(), Refusal> {
@@ -200,7 +201,7 @@ impl<'a, 'b> Data<'a, 'b> {
                 };
                 self.tree.file(path.clone(), (item.mode, item.owner, size), reader, &mut tap).map_err(keep)?;
                 if let Some(changelog) = changelog {
-                    search_changelog(path.as_str(), &changelog, self.limits.changelog, &mut self.cves);
+                    search_changelog(path.as_str(), &changelog, &mut self.left, &mut self.cves);
                 }
                 sum.map_or(Ok(()), |sum| self.check(path.as_str(), sum.finalize().into()))
             }

@@ -15,7 +15,7 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes of memory that a decompressor may ask for. `xz -9` needs 65 MiB, and dpkg's own zstd at most 128 MiB.
     pub memory: u64,
-    /// Bytes of a changelog, unpacked, that are searched for CVE ids.
+    /// Bytes of all changelogs together, unpacked, that are searched for CVE ids.
     pub changelog: u64,
 }
 
