@@ -37,8 +37,9 @@ fn members(package: &Package<'_>, overwritten: &BTreeSet<&str>, placements: &mut
     for entry in &package.manifest.control {
         let member = entry.path.as_str();
         let (Node::File { digest, size, mode }, Ok(path)) = (&entry.node, path(member)) else { continue };
-        // `control` is in the status file; `list` would be taken for dpkg's own.
-        if member != "control" && member != "list" {
+        // `control` is in the status file; `list` would be taken for dpkg's own; dpkg skips names with a dot, which could
+        // be another package's.
+        if member != "control" && member != "list" && !member.contains('.') {
             let content = Content::Pool { digest: *digest, size: *size };
             placements.push(Placement { path, content, mode: *mode, replaces: true });
         }

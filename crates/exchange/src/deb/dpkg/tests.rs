@@ -152,6 +152,15 @@ fn a_fresh_view_is_unpacked_and_ready_to_be_configured() {
 }
 
 #[test]
+fn control_members_that_dpkg_skips_are_not_placed() {
+    let mut pool = Pool::default();
+    let manifest = pool.manifest("a", "1", "", &[("b.postinst", "x"), ("list", "x"), ("config", "x"), ("md5sums", "")]);
+    let placements = fresh(&pool.packages(&[manifest])).placements;
+    let names = placements.iter().filter_map(|placement| placement.path.as_str().strip_prefix("var/lib/dpkg/info/a."));
+    assert_eq!(names.collect::<BTreeSet<_>>(), BTreeSet::from(["config", "list", "md5sums"]));
+}
+
+#[test]
 fn dpkg_takes_the_database_for_its_own() {
     let mut pool = Pool::default();
     let manifests = set(&mut pool, "2");
