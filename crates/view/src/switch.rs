@@ -80,6 +80,8 @@ pub struct View {
     /// What was written when it was made.
     pub record: ViewRecord,
     directory: PathBuf,
+    /// For what is not finished.
+    tmp: PathBuf,
 }
 
 /// A generation to be: everything but its number.
@@ -115,7 +117,7 @@ impl Views {
     /// If its record does not read.
     pub fn get(&self, name: &ViewName) -> Result<Option<View>, ViewError> {
         let directory = self.root.join(name.as_str());
-        Ok(read_json(&directory.join("view.json"))?.map(|record| View { record, directory }))
+        Ok(read_json(&directory.join("view.json"))?.map(|record| View { record, directory, tmp: self.tmp.clone() }))
     }
 
     /// All views, sorted by name.
@@ -172,7 +174,7 @@ impl Views {
             .and_then(|()| fs::rename(&beside, &path))
             .and_then(|()| sync(&directory))
             .map_err(at("write", &path))?;
-        Ok(View { record, directory })
+        Ok(View { record, directory, tmp: self.tmp.clone() })
     }
 }
 
@@ -332,7 +334,8 @@ impl View {
 
     fn point_to(&self, number: u32) -> Result<(), ViewError> {
         let pointer = self.directory.join("current");
-        let beside = self.directory.join(format!("current.{}", std::process::id()));
+        // Where the next writer cleans up, should this one be killed.
+        let beside = self.tmp.join(format!("current-{}", std::process::id()));
         let swap = || {
             match fs::remove_file(&beside) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
