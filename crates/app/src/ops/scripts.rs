@@ -163,7 +163,8 @@ fn find<'a>(entries: &'a [Entry], path: &str) -> Option<&'a Node> {
 
 /// Conffiles that scripts changed or removed.
 fn changed_conffiles<'a>(captured: &[Entry], manifests: impl Iterator<Item = &'a Manifest>) -> BTreeSet<String> {
-    let touched = |path: &&String| find(captured, path.trim_start_matches('/')).is_some();
+    let merged = |path: &str| TreePath::new(path.trim_start_matches('/')).ok().map(|path| dpkg::usr_merged(&path));
+    let touched = |path: &&String| merged(path).is_some_and(|path| find(captured, path.as_str()).is_some());
     manifests.flat_map(|manifest| &manifest.conffiles).filter(touched).cloned().collect()
 }
 
