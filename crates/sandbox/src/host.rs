@@ -11,7 +11,7 @@ use crate::layers::Stack;
 use crate::mount::{MountError, clone_tree};
 
 /// Directories that a distribution fills: the view's own show, never the host's.
-const DISTRIBUTION: &[&str] = &["bin", "sbin", "usr", "etc", "var", "boot", "lost+found"];
+const DISTRIBUTION: &[&str] = &["usr", "etc", "var", "boot", "lost+found"];
 
 /// Where running programs keep sockets, locks and process ids. The view has its own, with links to the host's entries,
 /// which are all in a directory of it. One mount for each would make entering slow.
@@ -56,8 +56,10 @@ pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages
     // Where both have a directory of that name, standing in it means the view's; but a home is the user's own.
     for (path, wins) in [(home, is_own_home(home)), (cwd, false)] {
         let shown = path.starts_with(RUN) || passages.mounts.iter().any(|p| path.starts_with(&p.path));
-        let may = path.is_absolute() && !hides_a_link(path) && (wins || !stack.has(path));
-        if !shown && may {
+        // A directory in the place of `/lib` would hide the view's own.
+        let top = path.components().nth(1).map(|top| top.as_os_str().as_bytes());
+        let may = path.is_absolute() && top.is_some_and(|top| !is_link(top));
+        if !shown && may && (wins || !stack.has(path)) {
             passages.add(path.to_path_buf())?;
         }
     }
@@ -147,18 +149,16 @@ fn is_own_home(home: &Path) -> bool {
     home.starts_with("/var") && home.components().count() > 3
 }
 
-/// Whether a directory at this path would have to lie in one that is a link in views (`/bin`, `/lib`).
-fn hides_a_link(path: &Path) -> bool {
-    let top: PathBuf = path.components().take(2).collect();
-    path.parent().is_none()
-        || !passes(&top) && !["/usr", "/etc", "/var", "/boot", "/lost+found"].map(Path::new).contains(&&*top)
+/// Whether what lies directly below `/` under this name is a link into `/usr` in views: `bin`, `sbin`, `lib`, `lib64`.
+fn is_link(name: &[u8]) -> bool {
+    let library = name.strip_prefix(b"lib").is_some_and(|rest| rest.iter().all(|b| b.is_ascii_alphanumeric()));
+    library || matches!(name, b"bin" | b"sbin")
 }
 
 /// Whether a host entry directly below `/` may show in a view.
 fn passes(path: &Path) -> bool {
     let name = relative(path).as_os_str().as_bytes();
-    let library = name.strip_prefix(b"lib").is_some_and(|rest| rest.iter().all(|b| b.is_ascii_alphanumeric()));
-    !name.starts_with(b".") && !library && !DISTRIBUTION.iter().any(|d| d.as_bytes() == name)
+    !name.starts_with(b".") && !is_link(name) && !DISTRIBUTION.iter().any(|d| d.as_bytes() == name)
 }
 
 /// The caller's passwd line from the host's name service (directory services, not only files).
@@ -199,12 +199,12 @@ mod tests {
 
     #[test]
     fn what_is_a_link_in_views_stays_one() {
-        let check = |path: &str, expected: bool| assert_eq!(hides_a_link(Path::new(path)), expected, "{path}");
-        for path in ["/lib/firmware", "/sbin", "/"] {
-            check(path, true);
+        let check = |name: &str, expected: bool| assert_eq!(is_link(name.as_bytes()), expected, "{name}");
+        for name in ["bin", "sbin", "lib", "lib64", "libx32"] {
+            check(name, true);
         }
-        for path in ["/usr/src/x", "/var/lib/x", "/home/x", "/srv"] {
-            check(path, false);
+        for name in ["usr", "home", ".snapshots", "lib-data", "bind"] {
+            check(name, false);
         }
     }
 

@@ -8,7 +8,7 @@
 //! unprivileged user namespace. Writes go to a private tmpfs (`enter`) or to a directory of the caller's (`workshop`).
 //!
 //! Invariants: nothing here decides what belongs to a view; nothing here writes to a layer; nothing here prints.
-//! Linux only (5.11 or newer for stacked layers), x86-64 and aarch64.
+//! Linux only (5.12 or newer), x86-64 and aarch64.
 
 #![cfg(target_os = "linux")]
 

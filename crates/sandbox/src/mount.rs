@@ -67,7 +67,7 @@ pub(crate) fn filesystem(
 /// nobody needs an overlay of ours to be synced.
 pub(crate) fn overlay(layers: &[OwnedFd], upper: BorrowedFd<'_>, work: BorrowedFd<'_>) -> Result<OwnedFd, MountError> {
     match overlay_of(layers, upper, work, true) {
-        // `lowerdir+` came with Linux 6.7. From 6.5 on it is refused at once, before that only when all is said.
+        // Older kernels know no `lowerdir+`; some say so only when all has been said.
         Err(e) if e.source.raw_os_error() == Some(libc::EINVAL) => overlay_of(layers, upper, work, false),
         stacked => stacked,
     }

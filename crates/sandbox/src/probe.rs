@@ -68,7 +68,7 @@ impl Forbidden {
             Self::NoProc => "mount it: mount -t proc proc /proc",
             Self::Threads => "this is a defect of the program: please report it",
             Self::NoNamespaces => "boot a kernel built with CONFIG_USER_NS=y, or run as root",
-            Self::OldKernel => "boot Linux 5.11 or newer, run as root, or use a view with a single layer",
+            Self::OldKernel => "boot Linux 5.12 or newer, run as root, or use a view with a single layer",
             Self::NoOverlay => "an administrator can load it: modprobe overlay",
             Self::Unknown => "look for a security module's denials in the kernel log: dmesg",
         }

@@ -74,14 +74,18 @@ fn anchors() -> Vec<String> {
     ANCHORS.iter().map(PathBuf::from).chain(beside).flat_map(texts).collect()
 }
 
-/// The files in a directory and in those below it, or the file itself.
+/// The files in a directory and in those below it, or the file itself. Links to directories are not followed: some lead
+/// in circles.
 fn texts(path: PathBuf) -> Vec<String> {
     let mut found = Vec::new();
     let mut waiting = vec![path];
     while let Some(path) = waiting.pop() {
-        match std::fs::read_dir(&path) {
-            Ok(entries) => waiting.extend(entries.flatten().map(|entry| entry.path())),
-            Err(_) => found.extend(path.to_str().and_then(read_host).and_then(|bytes| String::from_utf8(bytes).ok())),
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => {
+                waiting.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            }
+            Ok(_) => found.extend(path.to_str().and_then(read_host).and_then(|bytes| String::from_utf8(bytes).ok())),
+            Err(_) => {}
         }
     }
     found
@@ -103,6 +107,19 @@ mod tests {
         assert_eq!(added(&[untrusted, format!("# ours\n{own}")], &host, &view), own);
         assert_eq!(added(&[both], &host, &view), "");
         assert_eq!(added(std::slice::from_ref(&own), &host, &host), "");
+    }
+
+    #[test]
+    fn links_do_not_lead_in_circles() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let inner = directory.path().join("inner");
+        std::fs::create_dir(&inner).expect("made");
+        std::fs::write(inner.join("a.crt"), certificate("a")).expect("written");
+        for name in ["one", "two", "three"] {
+            std::os::unix::fs::symlink("..", inner.join(name)).expect("linked");
+        }
+        std::os::unix::fs::symlink("a.crt", inner.join("b.crt")).expect("linked");
+        assert_eq!(texts(directory.path().to_owned()), [certificate("a"), certificate("a")]);
     }
 
     #[test]

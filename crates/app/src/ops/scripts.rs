@@ -144,8 +144,7 @@ fn replaced(before: &[Entry], after: &[Entry], conffiles: &BTreeSet<TreePath>) -
 
 /// Where the conffiles of packages are in a view.
 fn conffiles<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> BTreeSet<TreePath> {
-    let path = |path: &String| TreePath::new(path.trim_start_matches('/')).ok();
-    manifests.flat_map(|manifest| &manifest.conffiles).filter_map(path).map(|path| dpkg::usr_merged(&path)).collect()
+    manifests.flat_map(|manifest| &manifest.conffiles).filter_map(|path| dpkg::view_path(path)).collect()
 }
 
 /// The text of a file of a generation, as captured or as placed.
@@ -163,8 +162,7 @@ fn find<'a>(entries: &'a [Entry], path: &str) -> Option<&'a Node> {
 
 /// Conffiles that scripts changed or removed.
 fn changed_conffiles<'a>(captured: &[Entry], manifests: impl Iterator<Item = &'a Manifest>) -> BTreeSet<String> {
-    let merged = |path: &str| TreePath::new(path.trim_start_matches('/')).ok().map(|path| dpkg::usr_merged(&path));
-    let touched = |path: &&String| merged(path).is_some_and(|path| find(captured, path.as_str()).is_some());
+    let touched = |path: &&String| dpkg::view_path(path).is_some_and(|path| find(captured, path.as_str()).is_some());
     manifests.flat_map(|manifest| &manifest.conffiles).filter(touched).cloned().collect()
 }
 

@@ -24,7 +24,7 @@ pub use package::{Contents, Package, PackageError, store_contents};
 pub use plan::{ConfigurePlan, Cover, Step, fresh};
 pub use status::{Unconfigured, unconfigured};
 pub use update::{Previous, UpdatePlan, update};
-pub use usr::{usr_links, usr_merged};
+pub use usr::{usr_links, usr_merged, view_path};
 
 /// A file that the tree of a view must have besides those of its packages.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::{
     script::{self, Told},
     status::{State, configured, field, stanza, stanzas, state},
     triggers::{set_off, trigger_placements},
-    usr_merged,
+    view_path,
 };
 
 /// Where the `postrm` of packages that are gone is while steps run.
@@ -103,7 +103,7 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
 
 /// The changed conffiles of packages that go, in the merged tree, unless another that stays or comes has them too.
 fn forgotten(after: &[Package<'_>], changes: &Changes<'_>, previous: &Previous<'_>) -> Vec<TreePath> {
-    let place = |path: &String| TreePath::new(path.trim_start_matches('/')).ok().map(|path| usr_merged(&path));
+    let place = |path: &String| view_path(path);
     let kept: BTreeSet<TreePath> =
         after.iter().flat_map(|package| &package.manifest.conffiles).filter_map(place).collect();
     let gone = changes.removed.iter().flat_map(|package| &package.manifest.conffiles);

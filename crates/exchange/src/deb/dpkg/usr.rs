@@ -16,6 +16,11 @@ pub fn usr_merged(path: &TreePath) -> TreePath {
     }
 }
 
+/// Where the tree of a view has what a control file names by an absolute path, such as a conffile.
+pub fn view_path(path: &str) -> Option<TreePath> {
+    TreePath::new(path.trim_start_matches('/')).ok().map(|path| usr_merged(&path))
+}
+
 /// The same for a text that is a path.
 pub(super) fn merged(path: &str) -> Cow<'_, str> {
     let top = path.split('/').next().unwrap_or_default();
