@@ -81,7 +81,9 @@ fn grant() -> Outcome {
 /// Brings about everything that the comparisons need.
 pub(crate) fn for_comparisons() -> Outcome {
     for_tests()?;
-    install(PEERS)
+    install(PEERS)?;
+    // Aleph asks the sources anew: with older lists apt would choose among other versions.
+    update()
 }
 
 /// Installs those that are missing, as root or with sudo, or says which they are.
