@@ -140,6 +140,15 @@ fn virtual_names_are_met_by_providers() {
     check("p 1 Provides: v\n q 1 Provides: v", "v", "`v` is a virtual package; choose one that provides it: p, q");
 }
 
+/// An update of one provider, in a suite that is read later, is no reason to choose it.
+#[test]
+fn updates_do_not_change_which_provider_is_taken() {
+    let before = "a 1 Depends: v\n p 1 Provides: v\n q 1 Provides: v";
+    check(before, "a", "a=1 q=1");
+    check(&format!("{before}\n suite security 500\n p 2 Provides: v"), "a", "a=1 q=1");
+    check(&format!("{before}\n suite security 500\n q 2 Provides: v"), "a", "a=1 q=2");
+}
+
 #[test]
 fn a_package_neither_needs_nor_excludes_itself() {
     check("a 1 Provides: v; Conflicts: v; Depends: v", "a", "a=1");

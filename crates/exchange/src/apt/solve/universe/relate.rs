@@ -179,6 +179,8 @@ impl<'a> Universe<'a> {
         let key = |&number: &ChoiceNumber| {
             let (choice, package) = (&self.choices[number as usize], self.package_of(number));
             let best = &self.choices[package.choices[0] as usize];
+            // A newer version in another suite does not make a package new.
+            let first_read = package.choices.iter().map(|&one| self.choices[one as usize].sequence).min();
             (
                 !package.kept,
                 package.name != target,
@@ -186,8 +188,8 @@ impl<'a> Universe<'a> {
                 !best.important,
                 architectures().position(|architecture| architecture == package.architecture),
                 best.importance,
-                // apt tries what it read last first.
-                std::cmp::Reverse(best.sequence),
+                // apt tries the package that it came upon last first.
+                std::cmp::Reverse(first_read),
                 choice.package,
                 // A choice's number falls with its rank.
                 number,
