@@ -10,7 +10,7 @@ mod manifest;
 mod path;
 
 pub use digest::{Digest, DigestError, Hasher};
-pub use entry::{Entry, Node, Owner};
+pub use entry::{Entry, Node, Owner, from_json};
 pub use id::{ComponentId, IdError, PackageId, StoreName, TreeId};
 pub use link::{LinkError, Linked, Unlinked, link};
 pub use manifest::{FORMAT, Kind, Manifest, ManifestError, Source};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ComponentId, Digest, Entry, Node};
+use crate::{ComponentId, Digest, Entry, Node, from_json};
 
 /// The manifest format that this version writes.
 pub const FORMAT: u32 = 1;
@@ -92,7 +92,7 @@ impl Manifest {
     /// # Errors
     /// If they are not a manifest, or one of a newer format, or not in canonical order.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_json::from_slice(bytes)?;
+        let manifest: Self = from_json(bytes)?;
         if manifest.format > FORMAT {
             return Err(ManifestError::Format { found: manifest.format });
         }

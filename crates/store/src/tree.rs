@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use aleph_component::{Digest, Entry, Node, TreeId};
+use aleph_component::{Digest, Entry, Node, TreeId, from_json};
 use rustix::{
     fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with, symlinkat},
     io::Errno,
@@ -102,7 +102,7 @@ impl Store {
         let directory = self.layout().tree(id);
         let path = directory.join("tree.json");
         let bytes = read_if_there(&path)?.unwrap_or_default();
-        serde_json::from_slice(&bytes).map_err(|source| StoreError::Manifest { path: directory, source: source.into() })
+        from_json(&bytes).map_err(|source| StoreError::Manifest { path: directory, source: source.into() })
     }
 }
 

@@ -1,14 +1,16 @@
 //! Many trees into one, on paper. Nothing here touches a disk.
 
+use std::{borrow::Cow, collections::HashMap};
+
 use aleph_component::{Entry, Node, Owner, TreePath};
 
 /// One package's contribution to a view.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct Member<'a> {
     /// Its name with version, as a person would say it.
     pub label: String,
-    /// What it puts where, in any order.
-    pub entries: Vec<Entry>,
+    /// What it puts where, in any order; the quickest has neighbours together.
+    pub entries: Vec<Cow<'a, Entry>>,
 }
 
 /// How two members that want different things at one path are reconciled.
@@ -52,17 +54,128 @@ pub struct Composition {
 /// # Errors
 /// Every pair that cannot be reconciled.
 pub fn compose(
-    members: &[Member],
+    members: &[Member<'_>],
     settle: &dyn Fn(&TreePath, usize, usize) -> Settlement,
 ) -> Result<Composition, Vec<Conflict>> {
-    let mut all: Vec<(usize, &Entry)> =
-        members.iter().enumerate().flat_map(|(index, member)| member.entries.iter().map(move |e| (index, e))).collect();
-    all.sort_by(|(one, a), (two, b)| a.path.cmp(&b.path).then(one.cmp(two)));
-    let mut merged: Vec<Entry> = Vec::with_capacity(all.len());
-    let (mut moved, mut conflicts) = (Vec::new(), Vec::new());
-    for group in all.chunk_by(|(_, a), (_, b)| a.path == b.path) {
-        let (mut holder, mut held) = group[0];
-        for &(rival, wanted) in &group[1..] {
+    let mut directories = Directories::default();
+    for (index, member) in members.iter().enumerate() {
+        member.entries.iter().for_each(|entry| directories.add(index, entry));
+    }
+    let mut merge = Merge { members, settle, merged: Vec::new(), moved: Vec::new(), conflicts: Vec::new() };
+    merge.directory(&directories.all, 0);
+    let Merge { mut merged, mut moved, conflicts, .. } = merge;
+    if !conflicts.is_empty() {
+        return Err(conflicts);
+    }
+    if !moved.is_empty() {
+        merged.append(&mut moved);
+        merged = with_parents(merged);
+    }
+    Ok(Composition { entries: merged })
+}
+
+/// All names by their directory: sorting the few of each is much quicker than sorting all paths.
+struct Directories<'a> {
+    /// The top is the first.
+    all: Vec<Directory<'a>>,
+    /// Where in `all` the directory with a path is.
+    places: HashMap<&'a str, usize>,
+    /// The path and place of the last one: neighbours are mostly in one directory.
+    last: (&'a str, usize),
+}
+
+#[derive(Default)]
+struct Directory<'a> {
+    path: &'a str,
+    /// Name, index of the member, and what it wants there.
+    entries: Vec<(&'a str, usize, &'a Entry)>,
+    /// Name and place of the directories in it that have something in them.
+    below: Vec<(&'a str, usize)>,
+}
+
+impl Default for Directories<'_> {
+    fn default() -> Self {
+        Self { all: vec![Directory::default()], places: HashMap::from([("", 0)]), last: ("", 0) }
+    }
+}
+
+impl<'a> Directories<'a> {
+    fn add(&mut self, member: usize, entry: &'a Entry) {
+        let (parent, name) = split(entry.path.as_str());
+        if self.last.0 != parent {
+            self.last = (parent, self.place(parent));
+        }
+        self.all[self.last.1].entries.push((name, member, entry));
+    }
+
+    fn place(&mut self, path: &'a str) -> usize {
+        if let Some(place) = self.places.get(path) {
+            return *place;
+        }
+        let (parent, name) = split(path);
+        let above = self.place(parent);
+        let place = self.all.len();
+        self.all.push(Directory { path, ..Directory::default() });
+        self.all[above].below.push((name, place));
+        self.places.insert(path, place);
+        place
+    }
+}
+
+/// The directory of a path, `""` at the top, and the name in it.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// One thing to list of a directory.
+enum Item<'a, 'b> {
+    /// What members want at one name.
+    Wanted(&'b [(&'a str, usize, &'a Entry)]),
+    /// A directory that nobody listed.
+    Implied(&'a str),
+    /// What is in a directory.
+    Below(usize),
+}
+
+/// A composition in the making.
+struct Merge<'m> {
+    members: &'m [Member<'m>],
+    settle: &'m dyn Fn(&TreePath, usize, usize) -> Settlement,
+    merged: Vec<Entry>,
+    moved: Vec<Entry>,
+    conflicts: Vec<Conflict>,
+}
+
+impl Merge<'_> {
+    /// Lists what is in a directory, and in those in it, in the order of whole paths: `d-x` is between `d` and `d/x`.
+    fn directory(&mut self, all: &[Directory<'_>], place: usize) {
+        let mut entries = all[place].entries.clone();
+        entries.sort_unstable_by_key(|(name, member, _)| (*name, *member));
+        let wanted = entries.chunk_by(|(one, ..), (other, ..)| one == other);
+        let mut items: Vec<(&str, bool, Item<'_, '_>)> =
+            wanted.map(|wanted| (wanted[0].0, false, Item::Wanted(wanted))).collect();
+        for &(name, place) in &all[place].below {
+            if entries.binary_search_by_key(&name, |(name, ..)| name).is_err() {
+                items.push((name, false, Item::Implied(all[place].path)));
+            }
+            items.push((name, true, Item::Below(place)));
+        }
+        items.sort_unstable_by(|(one, under, _), (other, other_under, _)| {
+            one.bytes().chain(under.then_some(b'/')).cmp(other.bytes().chain(other_under.then_some(b'/')))
+        });
+        for (_, _, item) in items {
+            match item {
+                Item::Wanted(wanted) => self.settle(wanted),
+                Item::Implied(path) => self.merged.push(implied(path)),
+                Item::Below(place) => self.directory(all, place),
+            }
+        }
+    }
+
+    /// Takes what stays at one path.
+    fn settle(&mut self, wanted: &[(&str, usize, &Entry)]) {
+        let (_, mut holder, mut held) = wanted[0];
+        for &(_, rival, wanted) in &wanted[1..] {
             if same(&held.node, &wanted.node) {
                 continue;
             }
@@ -75,30 +188,34 @@ pub fn compose(
                 }
                 _ => {}
             }
-            match settle(&held.path, holder, rival) {
+            match (self.settle)(&held.path, holder, rival) {
                 Settlement::Winner(winner) if winner == rival => (holder, held) = (rival, wanted),
                 Settlement::Winner(_) => {}
                 Settlement::Diverted { winner, to } => {
                     let loser = if winner == rival { held } else { wanted };
-                    moved.push(Entry { path: to, ..loser.clone() });
+                    self.moved.push(Entry { path: to, ..loser.clone() });
                     if winner == rival {
                         (holder, held) = (rival, wanted);
                     }
                 }
-                Settlement::Conflict => conflicts.push(Conflict {
+                Settlement::Conflict => self.conflicts.push(Conflict {
                     path: held.path.clone(),
-                    first: members[holder].label.clone(),
-                    second: members[rival].label.clone(),
+                    first: self.members[holder].label.clone(),
+                    second: self.members[rival].label.clone(),
                 }),
             }
         }
-        merged.push(held.clone());
+        self.merged.push(held.clone());
     }
-    if !conflicts.is_empty() {
-        return Err(conflicts);
+}
+
+/// A directory that nobody listed.
+fn implied(path: &str) -> Entry {
+    Entry {
+        path: TreePath::new(path).expect("the parent of a path is a path"),
+        owner: Owner::default(),
+        node: Node::Directory { mode: 0o755 },
     }
-    merged.extend(moved);
-    Ok(Composition { entries: with_parents(merged) })
 }
 
 /// Whether two members may both have this without anybody noticing.
@@ -136,12 +253,7 @@ pub fn with_parents(mut entries: Vec<Entry>) -> Vec<Entry> {
     if missing.is_empty() {
         return entries;
     }
-    let parents = missing.into_iter().map(|path| Entry {
-        path: TreePath::new(&path).expect("the parent of a path is a path"),
-        owner: Owner::default(),
-        node: Node::Directory { mode: 0o755 },
-    });
-    entries.extend(parents);
+    entries.extend(missing.iter().map(|path| implied(path)));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     entries
 }
@@ -149,6 +261,7 @@ pub fn with_parents(mut entries: Vec<Entry>) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use aleph_component::Digest;
+    use proptest::{collection, prelude::*};
 
     use super::*;
 
@@ -167,8 +280,9 @@ mod tests {
     }
 
     fn run(members: &[&str], settlement: Settlement) -> Result<Vec<String>, Vec<Conflict>> {
-        let member = |(index, text): (usize, &&str)| Member { label: format!("p{index}"), entries: entries(text) };
-        let members: Vec<Member> = members.iter().enumerate().map(member).collect();
+        let owned = |text: &str| entries(text).into_iter().map(Cow::Owned).collect();
+        let member = |(index, text): (usize, &&str)| Member { label: format!("p{index}"), entries: owned(text) };
+        let members: Vec<Member<'_>> = members.iter().enumerate().map(member).collect();
         let composition = compose(&members, &|_, _, _| settlement.clone())?;
         Ok(composition.entries.iter().map(|entry| entry.path.to_string()).collect())
     }
@@ -191,6 +305,18 @@ mod tests {
     fn a_diversion_keeps_both() {
         let to = TreePath::new("a.distrib").unwrap();
         assert_eq!(run(&["f a 1", "f a 2"], Settlement::Diverted { winner: 1, to }).unwrap(), ["a", "a.distrib"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_members_come_out_sorted_with_all_parents(texts in collection::vec(collection::vec("[a-c](-|/[a-c]){0,3}", 0..6), 0..5)) {
+            let file = |path: &String| Entry { path: TreePath::new(path).unwrap(), owner: Owner::default(), node: Node::Absent };
+            let member = |paths: &Vec<String>| Member { label: String::new(), entries: paths.iter().map(file).map(Cow::Owned).collect() };
+            let members: Vec<Member<'_>> = texts.iter().map(member).collect();
+            let merged = compose(&members, &|_, one, _| Settlement::Winner(one)).unwrap().entries;
+            let all = members.iter().flat_map(|member| member.entries.iter().map(|entry| entry.clone().into_owned()));
+            prop_assert_eq!(merged, with_parents(all.collect()));
+        }
     }
 
     #[test]

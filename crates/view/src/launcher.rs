@@ -47,7 +47,7 @@ impl Launcher {
 }
 
 /// The commands among `entries`: name and path. Of two with one name the one that a shell would find is taken.
-pub fn commands(entries: &[Entry]) -> std::collections::BTreeMap<String, String> {
+pub fn commands(entries: &[std::borrow::Cow<'_, Entry>]) -> std::collections::BTreeMap<String, String> {
     let mut found = std::collections::BTreeMap::new();
     for directory in DIRECTORIES.iter().rev() {
         for entry in entries.iter().filter(|entry| entry.path.parent() == Some(directory)) {
@@ -87,7 +87,8 @@ mod tests {
             node: Node::File { digest: Digest::of(b""), size: 0, mode },
         };
         let entries =
-            [file("usr/bin/a", 0o755), file("usr/bin/b", 0o644), file("usr/bin/d/c", 0o755), file("usr/sbin/a", 0o755)];
+            [file("usr/bin/a", 0o755), file("usr/bin/b", 0o644), file("usr/bin/d/c", 0o755), file("usr/sbin/a", 0o755)]
+                .map(std::borrow::Cow::Owned);
         let found: Vec<_> = commands(&entries).into_iter().collect();
         assert_eq!(found, [("a".to_owned(), "/usr/bin/a".to_owned())]);
     }

@@ -20,6 +20,30 @@ pub struct Layers {
     pub delta: Option<TreeId>,
 }
 
+/// The entries of the trees of [`Layers`], each sorted by path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Those of the whole tree.
+    pub base: Vec<Entry>,
+    /// Those laid over it.
+    pub delta: Vec<Entry>,
+}
+
+impl Listing {
+    /// What is at `path` with one laid over the other.
+    pub fn node(&self, path: &str) -> Option<&Node> {
+        fn find<'a>(entries: &'a [Entry], path: &str) -> Option<&'a Node> {
+            entries.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok().map(|index| &entries[index].node)
+        }
+        if let Some(node) = find(&self.delta, path) {
+            return Some(node).filter(|node| **node != Node::Absent);
+        }
+        // A name that is gone, or no directory any more, hides what was below it.
+        let mut above = path.match_indices('/').filter_map(|(index, _)| find(&self.delta, &path[..index]));
+        if above.all(|node| matches!(node, Node::Directory { .. })) { find(&self.base, path) } else { None }
+    }
+}
+
 /// What to write so that a composition can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LayersPlan {
@@ -90,16 +114,25 @@ impl Layers {
     pub fn write(
         store: &Store,
         lock: &WriteLock,
-        existing: Option<(TreeId, Vec<Entry>)>,
+        existing: Option<(TreeId, &[Entry])>,
         wanted: &[Entry],
     ) -> Result<Self, StoreError> {
         if let Some((base, entries)) = existing
-            && let LayersPlan::Delta(delta) = plan_layers(&entries, wanted)
+            && let LayersPlan::Delta(delta) = plan_layers(entries, wanted)
         {
             let delta = if delta.is_empty() { None } else { Some(store.write_tree(lock, &delta)?) };
             return Ok(Self { base, delta });
         }
         Ok(Self { base: store.write_tree(lock, wanted)?, delta: None })
+    }
+
+    /// What is in the trees.
+    ///
+    /// # Errors
+    /// If a listing does not read.
+    pub fn listing(&self, store: &Store) -> Result<Listing, StoreError> {
+        let delta = self.delta.map_or(Ok(Vec::new()), |delta| store.tree_entries(&delta))?;
+        Ok(Listing { base: store.tree_entries(&self.base)?, delta })
     }
 
     /// The trees, topmost first.
@@ -169,6 +202,19 @@ mod tests {
         wanted.sort_by(|a, b| a.path.cmp(&b.path));
         let LayersPlan::Delta(delta) = plan_layers(&base(), &wanted) else { panic!() };
         assert_eq!(delta, [directory("d"), file("d/e", "now a file")]);
+    }
+
+    #[test]
+    fn a_listing_is_what_one_sees_through_both() {
+        let gone = |path: &str| entry(path, Node::Absent);
+        let delta = vec![directory("d"), gone("d/e"), file("d/new", "n"), file("z", "other")];
+        let listing = Listing { base: base(), delta };
+        for (path, content) in [("z", "other"), ("d/new", "n"), ("m001", "m")] {
+            assert_eq!(listing.node(path), Some(&file(path, content).node), "{path}");
+        }
+        assert_eq!((listing.node("d/e"), listing.node("d/e/1"), listing.node("none")), (None, None, None));
+        let listing = Listing { base: base(), delta: vec![file("d", "now a file")] };
+        assert_eq!(listing.node("d/e/1"), None);
     }
 
     #[test]

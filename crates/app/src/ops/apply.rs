@@ -46,22 +46,31 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         let message = format!("{} came out with another id than aleph.lock has: {}", wrong.name, wrong.id);
         return Err(Failure::new(message).hint("the lock file was edited or made by an incompatible version"));
     }
-    let before = plan.before.as_ref();
     let manifests = timings.measure("gather", || compose::manifests(store, &pinned))?;
     let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
-    let base = before.map(|before| before.layers.base);
-    let (scripts, entries, layers) = thread::scope(|scope| -> Outcome<_> {
-        // What the new listing is compared with is read meanwhile. A base that does not read is as good as none.
-        let existing = scope.spawn(|| base.and_then(|base| Some((base, store.tree_entries(&base).ok()?))));
-        let listing = timings.measure("compose", || compose::merge(&packages))?;
-        let scripts = timings.measure("gather", || scripts::plan(store, before, (&pinned, &packages), &listing))?;
-        let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
-            let entries = compose::with_placements(store, &lock, listing, scripts.placements())?;
-            let existing = existing.join().expect("reading does not panic");
-            let layers = Layers::write(store, &lock, existing, &entries)?;
-            Ok((entries, layers))
-        })?;
-        Ok((scripts, entries, layers))
+    let planned = |before: Option<&Generation>| -> Outcome<_> {
+        let scripts = scripts::plan(store, before, (&pinned, &packages))?;
+        let placed = compose::entries_of(store, &lock, scripts.placements())?;
+        Ok((scripts, placed))
+    };
+    let ((scripts, placed), before) = timings.measure("gather", || {
+        let Some(before) = plan.before.as_ref() else { return Ok((planned(None)?, None)) };
+        thread::scope(|scope| -> Outcome<_> {
+            let reading = scope.spawn(|| before.layers.listing(store));
+            let planned_on = planned(Some(before))?;
+            match reading.join().expect("reading does not panic") {
+                Ok(listing) => Ok((planned_on, Some((before, listing)))),
+                // A generation whose listing does not read is as good as none.
+                Err(_) => Ok((planned(None)?, None)),
+            }
+        })
+    })?;
+    let before = before.as_ref().map(|(generation, listing)| (*generation, listing));
+    let (entries, layers) = timings.measure("compose", || -> Outcome<_> {
+        let entries = compose::merge(&packages, placed)?;
+        let existing = before.map(|(generation, listing)| (generation.layers.base, listing.base.as_slice()));
+        let layers = Layers::write(store, &lock, existing, &entries)?;
+        Ok((entries, layers))
     })?;
     let input = scripts::Input {
         printer,

@@ -1,6 +1,12 @@
 //! From packages to the entries of a view's tree.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering, thread};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    iter,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use aleph_component::{Entry, Manifest, Node, Owner, StoreName, TreePath};
 use aleph_exchange::deb::dpkg::{self, Content, Package, Placement, Resolution};
@@ -20,44 +26,55 @@ pub(crate) fn packages<'a>(store: &Store, manifests: &'a [Manifest]) -> Outcome<
 }
 
 fn in_parallel<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> Outcome<R> + Sync) -> Outcome<Vec<R>> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len().max(1));
-    let share = items.len().div_ceil(threads).max(1);
-    let failed = std::sync::atomic::AtomicBool::new(false);
-    let run = |chunk: &'a [T]| {
-        let stop = |_: &T| !failed.load(Ordering::Relaxed);
-        let results = chunk.iter().take_while(|item| stop(item)).map(&work);
-        results.collect::<Outcome<Vec<R>>>().inspect_err(|_| failed.store(true, Ordering::Relaxed))
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    // Some take much longer than others, so they are handed out one by one.
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        items.get(index).map(|item| (index, item))
+    };
+    let run = || {
+        let results = iter::from_fn(take).map(|(index, item)| Ok((index, work(item)?)));
+        results.collect::<Outcome<Vec<(usize, R)>>>().inspect_err(|_| next.store(items.len(), Ordering::Relaxed))
     };
     let parts = thread::scope(|scope| {
-        let workers: Vec<_> = items.chunks(share).map(|chunk| scope.spawn(move || run(chunk))).collect();
-        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect::<Vec<_>>()
-    });
-    let mut all = Vec::with_capacity(items.len());
-    for part in parts {
-        all.extend(part?);
-    }
-    Ok(all)
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect::<Outcome<Vec<_>>>()
+    })?;
+    let mut all: Vec<(usize, R)> = parts.into_iter().flatten().collect();
+    all.sort_unstable_by_key(|(index, _)| *index);
+    Ok(all.into_iter().map(|(_, result)| result).collect())
 }
 
 /// Where a package's names are in a view's tree. The links that merge `/usr` are every view's own.
-pub(crate) fn placed(manifest: &Manifest) -> Vec<Entry> {
+pub(crate) fn placed(manifest: &Manifest) -> Vec<Cow<'_, Entry>> {
     let merges = |entry: &&Entry| match &entry.node {
         Node::Symlink { target } => dpkg::usr_links().any(|(path, to)| path == entry.path && to == **target),
         _ => false,
     };
     let rest = manifest.tree.iter().filter(|entry| !merges(entry));
-    rest.map(|entry| Entry { path: dpkg::usr_merged(&entry.path), ..entry.clone() }).collect()
+    rest.map(|entry| match dpkg::usr_merged(&entry.path) {
+        Cow::Borrowed(_) => Cow::Borrowed(entry),
+        Cow::Owned(path) => Cow::Owned(Entry { path, ..entry.clone() }),
+    })
+    .collect()
 }
 
-/// Merges the packages' trees into one listing.
-pub(crate) fn merge(packages: &[Package<'_>]) -> Outcome<Vec<Entry>> {
-    let mut members: Vec<Member> = packages
+/// Merges the packages' trees and what is placed over them into one listing.
+pub(crate) fn merge(packages: &[Package<'_>], placed_over: Vec<Entry>) -> Outcome<Vec<Entry>> {
+    let mut members: Vec<Member<'_>> = packages
         .iter()
         .map(|package| Member { label: label(package.manifest), entries: placed(package.manifest) })
         .collect();
     members.push(Member { label: "the merged /usr".to_owned(), entries: merged_usr(&members) });
+    let over = members.len();
+    let entries = placed_over.into_iter().map(Cow::Owned).collect();
+    members.push(Member { label: "the view's own files".to_owned(), entries });
     let known = dpkg::diversions(packages);
     let settle = |path: &TreePath, one: usize, other: usize| {
+        if one == over || other == over {
+            return Settlement::Winner(over);
+        }
         let (Some(first), Some(second)) = (packages.get(one), packages.get(other)) else {
             return Settlement::Conflict;
         };
@@ -81,25 +98,12 @@ pub(crate) fn merge(packages: &[Package<'_>]) -> Outcome<Vec<Entry>> {
     }
 }
 
-/// Lays placements over a listing.
-pub(crate) fn with_placements(
-    store: &Store,
-    lock: &WriteLock,
-    entries: Vec<Entry>,
-    placements: &[Placement],
-) -> Outcome<Vec<Entry>> {
-    // Of two entries for one path the first stays.
-    let mut all = entries_of(store, lock, placements)?;
-    all.extend(entries);
-    Ok(aleph_view::with_parents(all))
-}
-
 fn label(manifest: &Manifest) -> String {
     format!("{} {}", manifest.name, manifest.version)
 }
 
 /// Placements as entries; their bytes go into the pool.
-fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placement]) -> Outcome<Vec<Entry>> {
+pub(crate) fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placement]) -> Outcome<Vec<Entry>> {
     let entry = |placement: &Placement| {
         let (digest, size) = match &placement.content {
             Content::Pool { digest, size } => (*digest, *size),
@@ -112,7 +116,7 @@ fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placement]) -> Outc
 }
 
 /// The links at the top whose target some package brings.
-fn merged_usr(members: &[Member]) -> Vec<Entry> {
+fn merged_usr<'a>(members: &[Member<'_>]) -> Vec<Cow<'a, Entry>> {
     let tops: BTreeSet<&str> = members
         .iter()
         .flat_map(|member| &member.entries)
@@ -121,6 +125,7 @@ fn merged_usr(members: &[Member]) -> Vec<Entry> {
     dpkg::usr_links()
         .filter(|(name, _)| tops.contains(name.as_str()))
         .map(|(path, target)| Entry { path, owner: Owner::default(), node: Node::Symlink { target: target.into() } })
+        .map(Cow::Owned)
         .collect()
 }
 

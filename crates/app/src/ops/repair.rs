@@ -72,9 +72,9 @@ fn recompose(store: &Store, lock: &WriteLock, id: &TreeId) -> Outcome<bool> {
                 && let Ok(manifests) = compose::manifests(store, &generation.packages)
             {
                 let packages = compose::packages(store, &manifests)?;
-                let listing = compose::merge(&packages)?;
-                let scripts = scripts::plan(store, None, (&generation.packages, &packages), &listing)?;
-                let entries = compose::with_placements(store, lock, listing, scripts.placements())?;
+                let scripts = scripts::plan(store, None, (&generation.packages, &packages))?;
+                let placed = compose::entries_of(store, lock, scripts.placements())?;
+                let entries = compose::merge(&packages, placed)?;
                 if store.replace_tree(lock, id, &entries)? {
                     return Ok(true);
                 }

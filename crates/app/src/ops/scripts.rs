@@ -1,7 +1,7 @@
 //! Maintainer scripts: which have to run for a change, running them, and keeping what they wrote.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     path::PathBuf,
     process::Command,
@@ -11,7 +11,9 @@ use aleph_component::{ComponentId, Entry, Manifest, Node, Owner, TreePath};
 use aleph_exchange::deb::dpkg::{self, ConfigurePlan, Content, Cover, Package, Placement, Previous, UpdatePlan};
 use aleph_sandbox::workshop::{Event, Placed, Step};
 use aleph_store::{Store, WriteLock};
-use aleph_view::{CaptureRef, Captured, Configured, Generation, Pinned, Session, configure, keep, merge_captures};
+use aleph_view::{
+    CaptureRef, Captured, Configured, Generation, Listing, Pinned, Session, configure, keep, merge_captures,
+};
 
 use super::compose;
 use crate::{cli::WORKER, failure::Outcome, host::Host, output::Printer};
@@ -26,8 +28,8 @@ pub(crate) struct Scripts {
     plan: ConfigurePlan,
     /// What was captured before and still counts.
     before: Vec<Entry>,
-    /// Where packages have something else than before.
-    replaced: BTreeSet<TreePath>,
+    /// The conffiles of all packages, as they were and as they will be: they are kept by rules of their own.
+    conffiles: BTreeSet<TreePath>,
 }
 
 /// What they did.
@@ -37,14 +39,13 @@ pub(crate) struct Done {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Decides what scripts have to do to get from one generation to the packages of the next, which come to this listing.
+/// Decides what scripts have to do to get from one generation to the packages of the next.
 pub(crate) fn plan(
     store: &Store,
     before: Option<&Generation>,
     (pinned, packages): (&[Pinned], &[Package<'_>]),
-    listing: &[Entry],
 ) -> Outcome<Scripts> {
-    let mut scripts = plan_scripts(store, before, (pinned, packages), listing)?;
+    let mut scripts = plan_scripts(store, before, (pinned, packages))?;
     if !scripts.plan.steps.is_empty() {
         let steps = owners(packages.iter().map(|package| package.manifest), &scripts.before);
         scripts.plan.steps.splice(0..0, steps);
@@ -100,10 +101,9 @@ fn plan_scripts(
     store: &Store,
     before: Option<&Generation>,
     (pinned, packages): (&[Pinned], &[Package<'_>]),
-    listing: &[Entry],
 ) -> Outcome<Scripts> {
     let anew =
-        || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new(), replaced: BTreeSet::new() };
+        || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new(), conffiles: BTreeSet::new() };
     let Some(before) = before else { return Ok(anew()) };
     let Some(capture) = before.capture else { return Ok(anew()) };
     let old = store.manifest(&capture.component)?.tree;
@@ -118,28 +118,18 @@ fn plan_scripts(
     match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }) {
         UpdatePlan::NeedsFresh { .. } => Ok(anew()),
         UpdatePlan::Update { leaving, plan, forget } => {
-            // Packages whose listing of before cannot be had again are as good as unknown.
-            let Ok(listing_before) = compose::merge(&held) else { return Ok(anew()) };
-            let manifests = held.iter().chain(packages).map(|package| package.manifest);
-            let replaced = replaced(&listing_before, listing, &conffiles(manifests));
+            let conffiles = conffiles(held.iter().chain(packages).map(|package| package.manifest));
             let kept = old.into_iter().filter(|entry| !forget.contains(&entry.path)).collect();
-            Ok(Scripts { leaving, plan, before: kept, replaced })
+            Ok(Scripts { leaving, plan, before: kept, conffiles })
         }
     }
 }
 
-/// Paths at which dpkg would have put, replaced or removed a file or link. Conffiles are kept by rules of their own.
-fn replaced(before: &[Entry], after: &[Entry], conffiles: &BTreeSet<TreePath>) -> BTreeSet<TreePath> {
-    let unlike = |entries: &[Entry], entry: &Entry| {
-        let found = entries.binary_search_by(|other| other.path.cmp(&entry.path)).ok();
-        found.is_none_or(|index| entries[index] != *entry)
-    };
-    let gone = before.iter().filter(|entry| unlike(after, entry));
-    let come = after.iter().filter(|entry| unlike(before, entry));
-    gone.chain(come)
-        .filter(|entry| !matches!(entry.node, Node::Directory { .. }) && !conffiles.contains(&entry.path))
-        .map(|entry| entry.path.clone())
-        .collect()
+/// Whether dpkg would have put, replaced or removed a file or link there.
+fn replaced(path: &TreePath, before: &Listing, after: &[Entry]) -> bool {
+    let (old, new) = (before.node(path.as_str()), find(after, path.as_str()));
+    let is_file = |node: &Node| !matches!(node, Node::Directory { .. });
+    old != new && (old.is_some_and(is_file) || new.is_some_and(is_file))
 }
 
 /// Where the conffiles of packages are in a view.
@@ -179,7 +169,7 @@ pub(crate) struct Input<'a> {
     pub(crate) store: &'a Store,
     /// The view's name.
     pub(crate) view: &'a str,
-    pub(crate) before: Option<&'a Generation>,
+    pub(crate) before: Option<(&'a Generation, &'a Listing)>,
     /// The listing of the packages' tree.
     pub(crate) entries: &'a [Entry],
     /// The packages' trees, topmost first.
@@ -188,17 +178,23 @@ pub(crate) struct Input<'a> {
 
 /// Runs the scripts and keeps what they wrote.
 pub(crate) fn run(input: &Input<'_>, scripts: Scripts, lock: &mut WriteLock) -> Outcome<Done> {
-    let Scripts { leaving, plan, before, replaced } = scripts;
+    let Scripts { leaving, plan, before, conffiles } = scripts;
     let mut log = Log::default();
     let mut captured = before;
-    if let (false, Some(generation)) = (leaving.is_empty(), input.before) {
+    if let (false, Some((generation, _))) = (leaving.is_empty(), input.before) {
         let layers = generation.trees().iter().map(|tree| input.store.layout().tree_root(tree)).collect();
         let written = session(input, lock, layers, plan.covers.as_slice(), Vec::new(), &leaving, &mut log)?;
         captured = merge_captures(&captured, &written.captured, input.entries);
     }
-    // A script that only sets a program's mode leaves a copy of the whole program, which must not outlive it. dpkg keeps
-    // directories.
-    captured.retain(|entry| matches!(entry.node, Node::Directory { .. }) || !replaced.contains(&entry.path));
+    if let Some((_, listing)) = input.before {
+        let placed: HashSet<&TreePath> = plan.placements.iter().map(|placement| &placement.path).collect();
+        let stays = |path: &TreePath| {
+            conffiles.contains(path) || placed.contains(path) || !replaced(path, listing, input.entries)
+        };
+        // A script that only sets a program's mode leaves a copy of the whole program, which must not outlive it. dpkg
+        // keeps directories.
+        captured.retain(|entry| matches!(entry.node, Node::Directory { .. }) || stays(&entry.path));
+    }
     // What is placed anew must not be hidden by what was written in its place before.
     let hidden: Vec<&Placement> =
         plan.placements.iter().filter(|p| p.replaces && find(&captured, p.path.as_str()).is_some()).collect();
@@ -339,18 +335,17 @@ mod tests {
     }
 
     #[test]
-    fn what_packages_put_replace_or_remove_is_replaced_except_conffiles() {
-        let conffiles = BTreeSet::from([TreePath::new("etc/c").expect("a path")]);
+    fn what_packages_put_replace_or_remove_is_replaced() {
         let check = |before: &str, after: &str, expected: &str| {
-            let found = replaced(&entries(before), &entries(after), &conffiles);
-            let found: Vec<&str> = found.iter().map(TreePath::as_str).collect();
-            assert_eq!(found.join(" "), expected, "{before} -> {after}");
+            let (before, after) = (Listing { base: entries(before), delta: Vec::new() }, entries(after));
+            let paths = ["a", "a/b", "b", "c", "d", "d/a"].map(|path| TreePath::new(path).expect("a path"));
+            let found = paths.iter().filter(|path| replaced(path, &before, &after));
+            let found: Vec<&str> = found.map(TreePath::as_str).collect();
+            assert_eq!(found.join(" "), expected, "{before:?} -> {after:?}");
         };
         check("a=1 b=1 c=1", "a=1 b=2 d=1", "b c d");
         check("d/ d/a=1", "d/ d/a=1", "");
         check("d/ d/a=1", "", "d/a");
         check("a=1", "a/ a/b=1", "a a/b");
-        check("etc/ etc/c=1", "etc/ etc/c=2", "");
-        check("etc/ etc/c=1", "", "");
     }
 }

@@ -78,17 +78,17 @@ fn replaces(one: &Package<'_>, other: &Package<'_>) -> bool {
 
 /// The diversions that the packages' `preinst` and `postinst` make, sorted.
 pub fn diversions(packages: &[Package<'_>]) -> Vec<Diversion> {
-    let mut found = Vec::new();
-    for package in packages {
-        for script in ["preinst", "postinst"] {
-            if let Some(text) = package.scripts.get(script).filter(|text| mentions(text)) {
-                found.extend(parse_diversions(&package.manifest.name, &String::from_utf8_lossy(text)));
-            }
-        }
-    }
+    let mut found: Vec<Diversion> = packages.iter().flat_map(|package| &package.diversions).cloned().collect();
     found.sort();
     found.dedup();
     found
+}
+
+/// The diversions that the scripts of `package` make.
+pub(super) fn made(package: &str, scripts: &BTreeMap<String, Vec<u8>>) -> Vec<Diversion> {
+    let texts = ["preinst", "postinst"].into_iter().filter_map(|script| scripts.get(script));
+    let texts = texts.filter(|text| mentions(text)).map(|text| String::from_utf8_lossy(text));
+    texts.flat_map(|text| parse_diversions(package, &text)).collect()
 }
 
 /// The diversions that keep two packages' different things apart, as `/var/lib/dpkg/diversions` has them: three lines
@@ -232,7 +232,7 @@ fn parse_call(package: &str, words: &[String]) -> Option<Diversion> {
     }
     let from = from?;
     let to = to.unwrap_or_else(|| format!("{from}.distrib"));
-    let path = |text: &str| TreePath::new(text.strip_prefix('/')?).ok().map(|path| usr_merged(&path));
+    let path = |text: &str| TreePath::new(text.strip_prefix('/')?).ok().map(|path| usr_merged(&path).into_owned());
     Some(Diversion { package: owner, from: path(&from)?, to: path(&to)?, spelled: (from, to) })
 }
 

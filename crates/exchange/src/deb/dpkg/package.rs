@@ -11,7 +11,7 @@ use aleph_store::Store;
 use md5::Digest as _;
 
 use super::{
-    Content, Placement,
+    Content, Diversion, Placement, divert,
     triggers::{Directive, parse_triggers},
     usr_merged,
 };
@@ -41,6 +41,8 @@ pub struct Package<'a> {
     pub(super) triggers: Vec<Directive>,
     /// Its maintainer scripts.
     pub(super) scripts: BTreeMap<String, Vec<u8>>,
+    /// The diversions that these make.
+    pub(super) diversions: Vec<Diversion>,
     /// A list of MD5 sums, made because it brings none.
     pub(super) md5sums: Option<String>,
 }
@@ -89,11 +91,13 @@ impl<'a> Package<'a> {
                 scripts.insert(name.to_owned(), text);
             }
         }
-        let mut package = Self { manifest, stanza, conffiles: Vec::new(), triggers, scripts, md5sums: None };
+        let diversions = divert::made(&manifest.name, &scripts);
+        let mut package =
+            Self { manifest, stanza, conffiles: Vec::new(), triggers, scripts, diversions, md5sums: None };
         if let Some(text) = member("conffiles")? {
             package.conffiles = package.sums_of_conffiles(&parse_conffiles(&text), contents)?;
         }
-        if member("md5sums")?.is_none() {
+        if !manifest.control.iter().any(|entry| entry.path.as_str() == "md5sums") {
             package.md5sums = Some(package.sums_of_files(contents)?);
         }
         Ok(package)
@@ -133,7 +137,7 @@ impl<'a> Package<'a> {
     pub(super) fn place_beside(&self, path: &str, suffix: &str) -> Option<Placement> {
         let entry = self.node(path)?;
         let Node::File { digest, size, mode } = entry.node else { return None };
-        let path = usr_merged(&TreePath::new(&format!("{}{suffix}", entry.path)).ok()?);
+        let path = usr_merged(&TreePath::new(&format!("{}{suffix}", entry.path)).ok()?).into_owned();
         Some(Placement { path, content: Content::Pool { digest, size }, mode, replaces: true })
     }
 

@@ -54,7 +54,7 @@ pub struct Cover {
 impl Cover {
     pub(super) fn new(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let path = TreePath::new(path).expect("the paths of covers are paths");
-        Self { path: usr_merged(&path), mode: 0o755, bytes: bytes.into() }
+        Self { path: usr_merged(&path).into_owned(), mode: 0o755, bytes: bytes.into() }
     }
 }
 

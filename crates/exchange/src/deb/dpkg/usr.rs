@@ -8,17 +8,17 @@ use aleph_component::TreePath;
 const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// Where the tree of a view has what a package calls `path`.
-pub fn usr_merged(path: &TreePath) -> TreePath {
+pub fn usr_merged(path: &TreePath) -> Cow<'_, TreePath> {
     match merged(path.as_str()) {
-        Cow::Borrowed(_) => path.clone(),
+        Cow::Borrowed(_) => Cow::Borrowed(path),
         // Four bytes more may be too many; then the name is kept, and what reads the tree finds it through no link.
-        Cow::Owned(text) => TreePath::new(&text).unwrap_or_else(|_| path.clone()),
+        Cow::Owned(text) => TreePath::new(&text).map_or(Cow::Borrowed(path), Cow::Owned),
     }
 }
 
 /// Where the tree of a view has what a control file names by an absolute path, such as a conffile.
 pub fn view_path(path: &str) -> Option<TreePath> {
-    TreePath::new(path.trim_start_matches('/')).ok().map(|path| usr_merged(&path))
+    TreePath::new(path.trim_start_matches('/')).ok().map(|path| usr_merged(&path).into_owned())
 }
 
 /// The same for a text that is a path.
