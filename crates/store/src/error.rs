@@ -70,6 +70,14 @@ pub enum StoreError {
         /// What it would have to be in.
         parent: String,
     },
+    /// A tree under construction was given a name that lies too deep.
+    #[error("`{path}` has more than {limit} parts")]
+    TooDeep {
+        /// The name.
+        path: String,
+        /// The most parts that a path may have.
+        limit: usize,
+    },
     /// A hard link points to something that is not a file of the same tree.
     #[error("`{path}` is a hard link to `{target}`, which is no file of this tree")]
     HardLink {

@@ -3,10 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::{
-        fd::BorrowedFd,
-        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    },
+    os::{fd::BorrowedFd, unix::fs::OpenOptionsExt as _},
     path::Path,
 };
 
@@ -63,31 +60,4 @@ pub(crate) fn normalise_time(path: &Path) -> Result<(), FsError> {
 pub(crate) fn whiteout(directory: BorrowedFd<'_>, name: &Path) -> Result<(), FsError> {
     rustix::fs::mknodat(directory, name, FileType::CharacterDevice, Mode::empty(), 0)
         .context("create a whiteout at", name)
-}
-
-/// Removes a file or a whole tree, also one whose directories are read-only.
-///
-/// # Errors
-/// If something in it cannot be removed. Nothing there is success.
-pub fn remove_tree(path: &Path) -> Result<(), FsError> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).context("read", path),
-        Ok(metadata) if !metadata.is_dir() => return fs::remove_file(path).context("remove", path),
-        Ok(metadata) => {
-            if metadata.permissions().mode() & 0o700 != 0o700 {
-                fs::set_permissions(path, fs::Permissions::from_mode(0o700)).context("open", path)?;
-            }
-        }
-    }
-    for entry in fs::read_dir(path).context("read", path)? {
-        let entry = entry.context("read", path)?;
-        let kind = entry.file_type().context("read", entry.path())?;
-        if kind.is_dir() {
-            remove_tree(&entry.path())?;
-        } else {
-            fs::remove_file(entry.path()).context("remove", entry.path())?;
-        }
-    }
-    fs::remove_dir(path).context("remove", path)
 }

@@ -24,6 +24,8 @@ use crate::{
 
 /// Files up to this length are hashed before they are written, so that known ones never are.
 const IN_MEMORY: u64 = 1 << 20;
+/// How many parts a path may have: far above what real packages need, far below what programs that walk trees can bear.
+const DEEPEST: usize = 128;
 
 /// A directory for components under construction. What was not committed goes when this is dropped.
 pub struct Staging<'a> {
@@ -114,8 +116,7 @@ impl TreeBuilder<'_> {
     pub fn directory(&mut self, path: TreePath, mode: u16, owner: Owner) -> Result<(), StoreError> {
         self.reserve(&path, true)?;
         if !self.tree.contains_key(&path) {
-            let full = self.directory.join(&path);
-            fs::create_dir(&full).context("create", full)?;
+            return self.make_directory(path, mode, owner);
         }
         self.tree.insert(path, (owner, Node::Directory { mode }));
         Ok(())
@@ -246,12 +247,30 @@ impl TreeBuilder<'_> {
         if taken || [META, crate::layout::LINKS].contains(&top) {
             return Err(StoreError::Duplicate { path: path.to_string() });
         }
-        let Some(parent) = path.parent() else { return Ok(()) };
-        match self.tree.get(parent) {
-            Some((_, Node::Directory { .. })) => Ok(()),
-            None => self.directory(TreePath::new(parent)?, 0o755, Owner::default()),
-            Some(_) => Err(StoreError::NotADirectory { path: path.to_string(), parent: parent.to_owned() }),
+        if path.as_str().split('/').count() > DEEPEST {
+            return Err(StoreError::TooDeep { path: path.to_string(), limit: DEEPEST });
         }
+        let mut missing = Vec::new();
+        let mut below = path.parent();
+        while let Some(parent) = below {
+            match self.tree.get(parent) {
+                Some((_, Node::Directory { .. })) => break,
+                Some(_) => {
+                    let parent = parent.to_owned();
+                    return Err(StoreError::NotADirectory { path: path.to_string(), parent });
+                }
+                None => missing.push(TreePath::new(parent)?),
+            }
+            below = parent.rsplit_once('/').map(|(above, _)| above);
+        }
+        missing.into_iter().rev().try_for_each(|parent| self.make_directory(parent, 0o755, Owner::default()))
+    }
+
+    fn make_directory(&mut self, path: TreePath, mode: u16, owner: Owner) -> Result<(), StoreError> {
+        let full = self.directory.join(&path);
+        fs::create_dir(&full).context("create", full)?;
+        self.tree.insert(path, (owner, Node::Directory { mode }));
+        Ok(())
     }
 
     /// Writes content to `place` below the root, or shares the pool's. `name` is for messages.

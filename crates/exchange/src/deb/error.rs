@@ -81,6 +81,14 @@ pub enum Refusal {
         /// The most that is allowed.
         limit: u64,
     },
+    /// A member's names are too long in all.
+    #[error("`{member}` holds names of more than {limit} bytes")]
+    LongNames {
+        /// The member of the outer archive.
+        member: String,
+        /// The most that is allowed.
+        limit: u64,
+    },
     /// An entry has a name that is not text.
     #[error("`{member}` holds a name that is not UTF-8: `{name}`")]
     NotUtf8 {

@@ -11,8 +11,10 @@ pub struct Limits {
     pub ratio: u64,
     /// Unpacked bytes below which the ratio is not looked at.
     pub ratio_free: u64,
-    /// Names in one archive.
+    /// Names in one archive, those of directories included that it only implies.
     pub entries: u64,
+    /// Bytes of all names and link targets in one archive.
+    pub names: u64,
     /// Bytes of memory that a decompressor may ask for. `xz -9` needs 65 MiB, and dpkg's own zstd at most 128 MiB.
     pub memory: u64,
     /// Bytes of all changelogs together, unpacked, that are searched for CVE ids.
@@ -27,6 +29,7 @@ impl Default for Limits {
             ratio: 1000,
             ratio_free: 256 << 20,
             entries: 500_000,
+            names: 64 << 20,
             memory: 192 << 20,
             changelog: 64 << 20,
         }

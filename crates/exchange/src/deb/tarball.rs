@@ -2,7 +2,10 @@
 //!
 //! dpkg reads old, ustar and GNU headers with GNU long names, and refuses pax headers and sparse files; so does this.
 
-use std::io::{BufReader, Read};
+use std::{
+    collections::HashSet,
+    io::{BufReader, Read},
+};
 
 use aleph_component::{Owner, TreePath};
 use tar::EntryType;
@@ -46,20 +49,18 @@ pub(super) fn walk(
     let damaged = |source| Refusal::Unpack { member: member.to_owned(), source };
     let mut archive = tar::Archive::new(BufReader::with_capacity(BUFFER, reader));
     let (mut long_name, mut long_target) = (None, None);
-    let mut count = 0;
+    let mut tally = Tally { member, limits, names: 0, bytes: 0, directories: HashSet::new() };
     // Raw: the crate would read long names and pax headers of any length into memory.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
-        count += 1;
-        if count > limits.entries {
-            return Err(Refusal::TooMany { member: member.to_owned(), limit: limits.entries });
-        }
+        tally.add(1, 0)?;
         let slot = match entry.header().entry_type() {
             EntryType::GNULongName => &mut long_name,
             EntryType::GNULongLink => &mut long_target,
             _ => {
                 let names = (long_name.take(), long_target.take());
                 let item = parse_item(entry.header(), entry.size(), names, member)?;
+                tally.add_item(&item)?;
                 visit(item, &mut entry)?;
                 continue;
             }
@@ -73,6 +74,53 @@ pub(super) fn walk(
         return Err(wrong(member, "././@LongLink", "successor"));
     }
     check_rest(archive.into_inner(), member)
+}
+
+/// How much an archive has asked for so far.
+struct Tally<'a> {
+    member: &'a str,
+    limits: &'a Limits,
+    names: u64,
+    bytes: u64,
+    /// Those that were counted.
+    directories: HashSet<String>,
+}
+
+impl Tally<'_> {
+    /// Counts so many names with so many bytes in all.
+    fn add(&mut self, names: u64, bytes: usize) -> Result<(), Refusal> {
+        self.names += names;
+        self.bytes += bytes as u64;
+        let member = || self.member.to_owned();
+        if self.names > self.limits.entries {
+            return Err(Refusal::TooMany { member: member(), limit: self.limits.entries });
+        }
+        if self.bytes > self.limits.names {
+            return Err(Refusal::LongNames { member: member(), limit: self.limits.names });
+        }
+        Ok(())
+    }
+
+    /// Counts the bytes of an entry that is counted itself, and the directories that it implies.
+    fn add_item(&mut self, item: &Item) -> Result<(), Refusal> {
+        let Some(path) = &item.path else { return Ok(()) };
+        let target = match &item.kind {
+            ItemKind::Symlink { target } => target.len(),
+            ItemKind::HardLink { target } => target.as_str().len(),
+            ItemKind::Directory | ItemKind::File { .. } => 0,
+        };
+        self.add(0, path.as_str().len() + target)?;
+        let mut above = path.parent();
+        while let Some(directory) = above.filter(|directory| !self.directories.contains(*directory)) {
+            self.add(1, directory.len())?;
+            self.directories.insert(directory.to_owned());
+            above = directory.rsplit_once('/').map(|(above, _)| above);
+        }
+        if item.kind == ItemKind::Directory {
+            self.directories.insert(path.as_str().to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// Only zeros may follow the end; anything else would be seen by some readers and not by others.

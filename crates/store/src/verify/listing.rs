@@ -10,7 +10,7 @@ use std::{
 
 use aleph_component::{Entry, Node};
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, readlinkat, statat},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat, statat},
     io::Errno,
 };
 
@@ -30,10 +30,10 @@ pub(super) fn verify_listing(
     damage: &mut Vec<Damage>,
 ) -> Result<(), FsError> {
     let listed = entries.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
-    let mut walk = Walk { root, listed, inodes, objects, damage, seen: 0, buffer: Vec::new() };
+    let mut walk = Walk { root, listed, inodes, objects, damage, seen: 0, todo: Vec::new(), buffer: Vec::new() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(CWD, root, flags, Mode::empty()) {
-        Ok(directory) => walk.directory(directory, &mut String::new())?,
+        Ok(top) => walk.everything(top)?,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
         Err(error) => return Err(error).context("read", root),
     }
@@ -52,16 +52,36 @@ struct Walk<'a> {
     objects: &'a Objects,
     damage: &'a mut Vec<Damage>,
     seen: usize,
+    /// Directories that are still to be looked at, by their paths below the root.
+    todo: Vec<String>,
     buffer: Vec<u8>,
 }
 
 impl Walk<'_> {
+    /// Looks at everything below an open root, with no more than one other directory open at a time.
+    fn everything(&mut self, top: OwnedFd) -> Result<(), FsError> {
+        self.directory(&top, &mut String::new())?;
+        while let Some(mut path) = self.todo.pop() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            match openat2(&top, &*path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
+                Ok(open) => {
+                    path.push('/');
+                    self.directory(&open, &mut path)?;
+                }
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    self.damage.push(Damage::Name { path: self.root.join(path) });
+                }
+                Err(error) => return Err(error).context("read", self.root.join(path)),
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at everything in an open directory. `path` is its path below the root, with a `/` at the end.
-    fn directory(&mut self, directory: OwnedFd, path: &mut String) -> Result<(), FsError> {
-        let device = fstat(&directory).context("read", self.root.join(&*path))?.st_dev;
+    fn directory(&mut self, directory: &OwnedFd, path: &mut String) -> Result<(), FsError> {
+        let device = fstat(directory).context("read", self.root.join(&*path))?.st_dev;
         let length = path.len();
-        let mut below = Vec::new();
-        for entry in Dir::read_from(&directory).context("read", self.root.join(&*path))? {
+        for entry in Dir::read_from(directory).context("read", self.root.join(&*path))? {
             let entry = match entry {
                 Err(Errno::NOENT) => break,
                 entry => entry.context("read", self.root.join(&*path))?,
@@ -76,27 +96,12 @@ impl Walk<'_> {
                 Some(node) => {
                     self.seen += 1;
                     if let Node::Directory { .. } = node {
-                        below.push(name.to_owned());
+                        self.todo.push(path.clone());
                     } else {
-                        let wrong = self.judge(&directory, name, path, node, (device, entry.ino(), entry.file_type()));
+                        let wrong = self.judge(directory, name, path, node, (device, entry.ino(), entry.file_type()));
                         self.damage.extend(wrong?);
                     }
                 }
-            }
-            path.truncate(length);
-        }
-        for name in below {
-            path.push_str(&name.to_string_lossy());
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match openat(&directory, name.as_c_str(), flags, Mode::empty()) {
-                Ok(open) => {
-                    path.push('/');
-                    self.directory(open, path)?;
-                }
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                    self.damage.push(Damage::Name { path: self.root.join(&*path) });
-                }
-                Err(error) => return Err(error).context("read", self.root.join(&*path)),
             }
             path.truncate(length);
         }

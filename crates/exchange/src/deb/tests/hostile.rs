@@ -229,6 +229,14 @@ fn bombs() {
     check_limited(&with_data(crowd), &Limits { entries: 10, ..Limits::default() }, "more than 10 names");
     let names = (0..20).fold(Tar::default(), |tar, n| tar.long(b'L', &[b'a'; 9][..n % 9 + 1]).file("./x", ""));
     check_limited(&with_data(names), &Limits { entries: 10, ..Limits::default() }, "more than 10 names");
+    let implied = Tar::default().file("./a/b/c/d/e/f", "x");
+    check_limited(&with_data(implied), &Limits { entries: 5, ..Limits::default() }, "more than 5 names");
+    let few = Limits { names: 100, ..Limits::default() };
+    let long = "x".repeat(60);
+    check_limited(&with_data(Tar::default().file(&long, "x").symlink("./y", &long)), &few, "more than 100 bytes");
+    check_limited(&with_data(Tar::default().file(&format!("{long}/x"), "x")), &few, "more than 100 bytes");
+    let deep = "a/".repeat(200);
+    check_data(Tar::default().long(b'L', deep.as_bytes()).directory("./x/"), "has more than 128 parts");
     let fat = deb(&control(CONTROL, &[("templates", &"x".repeat(5000))]), &Tar::default().end());
     check_limited(&fat, &Limits { control: 4096, ..Limits::default() }, "`control.tar` unpacks to more than 4096");
     let thrifty = Limits { memory: 1 << 20, ..Limits::default() };

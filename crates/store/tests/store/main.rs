@@ -1,5 +1,7 @@
 //! The store from outside: what goes in comes out, damage is found, rubbish goes.
 
+mod deep;
+
 use std::{
     collections::BTreeMap,
     fs,
