@@ -1,11 +1,16 @@
 //! The database: what is known, for answering quickly. Everything in it can be rebuilt from the directory.
 
-use std::{path::PathBuf, sync::Mutex};
+use std::{
+    fs::{File, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    sync::Mutex,
+};
 
 use aleph_component::{Digest, Linked, Manifest, Node};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
-use crate::{Origin, StoreError, layout::Layout};
+use crate::{Origin, StoreError, error::Context, layout::Layout};
 
 const SCHEMA_VERSION: i64 = 1;
 
@@ -36,6 +41,11 @@ pub(crate) struct Db {
 impl Db {
     /// Opens the database for writing, making it if there is none.
     pub(crate) fn open(layout: &Layout) -> Result<Self, StoreError> {
+        let path = layout.db();
+        // Whatever the umask: its log takes after it. Why it cannot be made is better said by the database itself.
+        if let Ok(file) = File::create_new(&path) {
+            file.set_permissions(Permissions::from_mode(0o644)).context("set the mode of", path)?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self::open_with(layout, flags, |connection| {
             connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -1,10 +1,10 @@
 //! The store's format version and feature sets.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StoreError, error::Context, fs, layout::Layout};
+use crate::{FsError, StoreError, error::Context, fs, layout::Layout};
 
 /// The version of the layout in `FORMAT.md`.
 const VERSION: u32 = 1;
@@ -92,8 +92,9 @@ pub(crate) fn prepare(layout: &Layout) -> Result<(), StoreError> {
     if let Some(features) = read(layout)? {
         return Ok(judge(&layout.root().display().to_string(), &features, true)?);
     }
+    make_root(layout.root())?;
     for directory in [layout.store(), layout.objects(), layout.trees(), layout.views(), layout.log(), layout.tmp()] {
-        std::fs::create_dir_all(&directory).context("create", &directory)?;
+        fs::make_directory(&directory)?;
     }
     // Of two that make a store at once one waits; whoever sees the format sees a finished database as well.
     let _alone = crate::lock::wait(layout)?;
@@ -104,6 +105,17 @@ pub(crate) fn prepare(layout: &Layout) -> Result<(), StoreError> {
     drop(crate::db::Db::open(layout)?);
     let bytes = serde_json::to_vec_pretty(&ours()).expect("features serialise");
     Ok(fs::replace(&layout.format(), &bytes)?)
+}
+
+/// Makes the store's root. Root's store is for everybody; whether others may look into a user's is for his umask to say.
+fn make_root(root: &Path) -> Result<(), FsError> {
+    if !rustix::process::geteuid().is_root() {
+        return std::fs::create_dir_all(root).context("create", root);
+    }
+    if let Some(parent) = root.parent().filter(|_| !root.exists()) {
+        make_root(parent)?;
+    }
+    fs::make_directory(root)
 }
 
 /// Removes what a process left that was killed while it made the store.

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::{fd::BorrowedFd, unix::fs::OpenOptionsExt as _},
+    os::{
+        fd::BorrowedFd,
+        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::Path,
 };
 
@@ -26,11 +29,21 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
     }
 }
 
-/// Replaces `path` by a file with `bytes`: written beside, synced, renamed.
+/// Makes a directory that everybody may read, whatever the umask. One that is there is left as it is.
+pub(crate) fn make_directory(path: &Path) -> Result<(), FsError> {
+    match fs::create_dir(path) {
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context("set the mode of", path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).context("create", path),
+    }
+}
+
+/// Replaces `path` by a file with `bytes` that everybody may read: written beside, synced, renamed.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)

@@ -115,7 +115,7 @@ impl Objects {
                 Ok(()) => return Ok(Shared::New),
                 Err(Errno::NOENT) => {
                     let shard = object.parent().expect("objects are in shards");
-                    fs::create_dir_all(shard).context("create", shard)?;
+                    crate::fs::make_directory(shard)?;
                 }
                 Err(Errno::EXIST) => {
                     let pooled = fs::symlink_metadata(&object).context("read", &object)?;

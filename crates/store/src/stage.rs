@@ -358,7 +358,8 @@ fn check_length(name: &str, announced: u64, found: u64) -> Result<(), StoreError
     Err(StoreError::Length { path: name.to_owned(), announced, found })
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// Writes a new file that everybody may read.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut file = create(path)?;
     file.write_all(bytes).context("write", path)?;
     file.set_permissions(fs::Permissions::from_mode(0o444)).context("set the mode of", path)?;

@@ -12,15 +12,16 @@ use std::{
 
 use aleph_component::{Digest, Entry, Node, TreeId, from_json};
 use rustix::{
-    fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with, symlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, chmodat, mkdirat, openat, renameat_with, symlinkat},
     io::Errno,
 };
 
 use crate::{
     FsError, Store, StoreError, WriteLock,
     error::Context,
-    fs::read_if_there,
+    fs::{make_directory, read_if_there},
     objects::{Objects, Shared},
+    stage::write,
 };
 
 impl Store {
@@ -50,9 +51,9 @@ impl Store {
     /// Writes a tree's directory: its listing and what that says.
     pub(crate) fn fill_tree(&self, directory: &Path, listing: &[u8], entries: &[Entry]) -> Result<(), StoreError> {
         let root = directory.join("root");
-        fs::create_dir_all(&root).context("create", &root)?;
-        let path = directory.join("tree.json");
-        fs::write(&path, listing).context("write", &path)?;
+        make_directory(directory)?;
+        make_directory(&root)?;
+        write(&directory.join("tree.json"), listing)?;
         make_directories(&root, entries)?;
         Ok(fill(self.objects(), &root, entries)?)
     }
@@ -106,12 +107,20 @@ impl Store {
     }
 }
 
+/// The bits that a tree gives a directory recorded with `mode`: never set-id, and never closed to its owner.
+pub(crate) const fn tree_mode(mode: u16) -> u16 {
+    mode & 0o1777 | 0o700
+}
+
 fn make_directories(root: &Path, entries: &[Entry]) -> Result<(), FsError> {
     let top = File::open(root).context("open", root)?;
     for entry in entries {
         if let Node::Directory { mode } = entry.node {
-            let mode = Mode::from_raw_mode(u32::from(mode & 0o1777 | 0o700));
-            rustix::fs::mkdirat(&top, entry.path.as_str(), mode).context("create", root.join(&entry.path))?;
+            let (path, mode) = (entry.path.as_str(), Mode::from_raw_mode(tree_mode(mode).into()));
+            // The umask has its way with the one, not with the other.
+            mkdirat(&top, path, mode)
+                .and_then(|()| chmodat(&top, path, mode, AtFlags::empty()))
+                .context("create", root.join(path))?;
         }
     }
     Ok(())
