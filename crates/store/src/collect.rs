@@ -121,10 +121,12 @@ impl Store {
             ("trees", name) if !name.contains('/') => Some(self.layout().trees().join(name)),
             _ => None,
         };
-        self.discard(lock, &doomed.iter().filter_map(path).collect::<Vec<_>>())
+        self.discard(lock, &doomed.iter().filter_map(path).collect::<Vec<_>>())?;
+        Ok(crate::remove_tree(&self.doomed_list())?)
     }
 
-    fn doomed_list(&self) -> PathBuf {
+    /// Where a collection says what it is about to remove.
+    pub(crate) fn doomed_list(&self) -> PathBuf {
         self.layout().tmp().join("doomed.json")
     }
 
@@ -141,11 +143,10 @@ impl Store {
         Ok(dead)
     }
 
-    /// Takes each directory out of sight with one rename, then removes it.
-    pub(crate) fn discard(&self, lock: &WriteLock, doomed: &[PathBuf]) -> Result<(), StoreError> {
-        let staging = self.stage(lock)?;
-        for path in doomed {
-            let aside = staging.fresh();
+    /// Takes each directory out of sight with one rename, then removes it. Makes nothing: there may be no room for it.
+    pub(crate) fn discard(&self, _lock: &WriteLock, doomed: &[PathBuf]) -> Result<(), StoreError> {
+        for (number, path) in doomed.iter().enumerate() {
+            let aside = self.layout().tmp().join(format!("discarded-{}-{number}", std::process::id()));
             // A directory that its owner may not write cannot be moved.
             let moved = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
             match moved.and_then(|()| fs::rename(path, &aside)) {

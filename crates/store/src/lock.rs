@@ -94,8 +94,7 @@ impl Store {
         // Until it is clean: if the clean-up fails, the mark stays for the next writer.
         let mut lock = WriteLock { dirty, tmp: self.layout().tmp(), clean: !abandoned, _file: file };
         if abandoned {
-            self.clean_up(&mut lock)?;
-            lock.clean = true;
+            lock.clean = self.clean_up(&mut lock)?;
         }
         Ok(lock)
     }

@@ -46,12 +46,18 @@ impl Store {
 
     /// Removes work in progress, records finished directories that the database does not know, forgets rows whose
     /// directory is gone, and drops contents that nothing uses.
-    pub(crate) fn clean_up(&self, lock: &mut WriteLock) -> Result<(), StoreError> {
-        self.finish_collection(lock)?;
+    ///
+    /// `false` if there is no room to record anything: what takes room went nevertheless, more can be removed, and the
+    /// next writer has to look again.
+    pub(crate) fn clean_up(&self, lock: &mut WriteLock) -> Result<bool, StoreError> {
         let tmp = self.layout().tmp();
         for entry in fs::read_dir(&tmp).context("read", &tmp)? {
-            self.remove_left_over(&entry.context("read", &tmp)?.path())?;
+            let path = entry.context("read", &tmp)?.path();
+            if path != self.doomed_list() {
+                self.remove_left_over(&path)?;
+            }
         }
+        self.finish_collection(lock)?;
         let known_components: BTreeSet<ComponentId> = self.component_rows(None)?.iter().map(|row| row.id).collect();
         let known_packages: BTreeSet<PackageId> = self.packages()?.into_keys().collect();
         let (mut components, mut packages) = (BTreeSet::new(), BTreeSet::new());
@@ -76,7 +82,7 @@ impl Store {
         for name in new_components.iter().chain(&new_packages) {
             crate::stage::seal(&self.layout().store().join(name))?;
         }
-        self.record(&new_components, &new_packages, |db| {
+        let recorded = self.record(&new_components, &new_packages, |db| {
             for id in known_components.difference(&components) {
                 db::delete_component(db, id.as_bytes())?;
             }
@@ -84,9 +90,13 @@ impl Store {
                 db::delete_package(db, id.as_bytes())?;
             }
             Ok(())
-        })?;
+        });
+        let is_recorded = match recorded {
+            Err(error) if error.is_full_database() => false,
+            recorded => recorded.map(|_| true)?,
+        };
         self.drop_unused_contents(lock)?;
-        Ok(())
+        Ok(is_recorded)
     }
 
     /// Removes something from `tmp/`. Processes that are just being killed may still be writing there for a moment.

@@ -1,6 +1,9 @@
 //! The store from outside: what goes in comes out, damage is found, rubbish goes.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
+
 mod deep;
+mod full;
 
 use std::{
     collections::BTreeMap,
