@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Store, error::Context, error::FsError, layout::Layout};
+use crate::{Store, error::Context, error::FsError, fs::sync_file_system, layout::Layout, tree::unsynced};
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +38,21 @@ impl WriteLock {
     pub(crate) fn abandon(&mut self) {
         self.clean = false;
     }
+
+    /// Makes everything written so far durable.
+    pub(crate) fn sync(&self) -> Result<(), FsError> {
+        let marks = unsynced(&self.tmp)?;
+        sync_file_system(&self.tmp)?;
+        marks.into_iter().try_for_each(|(mark, _)| fs::remove_file(&mark).context("remove", mark))
+    }
 }
 
 impl Drop for WriteLock {
     fn drop(&mut self) {
         // An unwinding writer leaves its mark, as a killed one does, and so does one that left things lying about.
+        let synced = || unsynced(&self.tmp).is_ok_and(|marks| marks.is_empty() || self.sync().is_ok());
         let tidy = || fs::read_dir(&self.tmp).is_ok_and(|mut entries| entries.next().is_none());
-        if self.clean && !std::thread::panicking() && tidy() {
+        if self.clean && !std::thread::panicking() && synced() && tidy() {
             // If this fails, the next writer looks for rubbish in vain: harmless.
             let _ = fs::remove_file(&self.dirty);
         }

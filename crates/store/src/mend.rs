@@ -233,7 +233,7 @@ impl Store {
 
     fn has_all<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> bool {
         entries.into_iter().all(|entry| match &entry.node {
-            Node::File { digest, mode, .. } => self.objects().path(digest, *mode).exists(),
+            Node::File { digest, mode, size } => self.objects().holds(digest, *mode, *size),
             _ => true,
         })
     }

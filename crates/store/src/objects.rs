@@ -82,6 +82,11 @@ impl Objects {
         }
     }
 
+    /// Whether the pool has the content, with this length: a power failure may have cut it short.
+    pub(crate) fn holds(&self, digest: &Digest, mode: u16, size: u64) -> bool {
+        has_length(&self.path(digest, mode), size)
+    }
+
     /// Links the content to `name` if the pool has it with this size.
     pub(crate) fn link_if_known(
         &self,
@@ -90,9 +95,8 @@ impl Objects {
         name: &Path,
     ) -> Result<bool, FsError> {
         let object = self.path(digest, mode);
-        match fs::symlink_metadata(&object) {
-            Ok(metadata) if metadata.is_file() && metadata.len() == size => {}
-            _ => return Ok(false),
+        if !has_length(&object, size) {
+            return Ok(false);
         }
         match self.link_from(&object, directory, name) {
             Ok(()) => Ok(true),
@@ -148,6 +152,10 @@ impl Objects {
         };
         renewed().context("renew", object)
     }
+}
+
+fn has_length(object: &Path, size: u64) -> bool {
+    fs::symlink_metadata(object).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
 }
 
 /// A file of the pool.

@@ -5,10 +5,10 @@ use std::{
     fs,
     io::ErrorKind::{DirectoryNotEmpty, NotFound, PermissionDenied, ResourceBusy},
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use aleph_component::{ComponentId, Linked, Manifest, PackageId, StoreName};
+use aleph_component::{ComponentId, Linked, Manifest, PackageId, StoreName, TreeId};
 
 use crate::{
     FsError, Origin, Store, StoreError, WriteLock, db,
@@ -51,13 +51,17 @@ impl Store {
     /// next writer has to look again.
     pub(crate) fn clean_up(&self, lock: &mut WriteLock) -> Result<bool, StoreError> {
         let tmp = self.layout().tmp();
+        let (marks, unsynced): (Vec<PathBuf>, Vec<TreeId>) = crate::tree::unsynced(&tmp)?.into_iter().unzip();
         for entry in fs::read_dir(&tmp).context("read", &tmp)? {
             let path = entry.context("read", &tmp)?.path();
-            if path != self.doomed_list() {
+            if path != self.doomed_list() && !marks.contains(&path) {
                 self.remove_left_over(&path)?;
             }
         }
         self.finish_collection(lock)?;
+        // Nothing points to them: what does is made after a sync.
+        self.discard(lock, &unsynced.iter().map(|tree| self.layout().tree(tree)).collect::<Vec<_>>())?;
+        marks.iter().try_for_each(|mark| fs::remove_file(mark).context("remove", mark))?;
         let known_components: BTreeSet<ComponentId> = self.component_rows(None)?.iter().map(|row| row.id).collect();
         let known_packages: BTreeSet<PackageId> = self.packages()?.into_keys().collect();
         let (mut components, mut packages) = (BTreeSet::new(), BTreeSet::new());

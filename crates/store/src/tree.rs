@@ -6,7 +6,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::fs::PermissionsExt as _,
     },
-    path::Path,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -24,11 +24,28 @@ use crate::{
     stage::write,
 };
 
+/// What the marks in `tmp/` begin with that name trees which were not synced yet.
+const UNSYNCED: &str = "unsynced-";
+
+/// The marks in `tmp/` with the trees that they name.
+pub(crate) fn unsynced(tmp: &Path) -> Result<Vec<(PathBuf, TreeId)>, FsError> {
+    let mut marks = Vec::new();
+    for entry in fs::read_dir(tmp).context("read", tmp)? {
+        let entry = entry.context("read", tmp)?;
+        let name = entry.file_name();
+        if let Some(Ok(tree)) = name.to_str().and_then(|name| name.strip_prefix(UNSYNCED)).map(str::parse) {
+            marks.push((entry.path(), tree));
+        }
+    }
+    Ok(marks)
+}
+
 impl Store {
     /// Makes the tree that `entries` (sorted by path, every directory before what is in it) describe, unless it is
     /// there. An [`Node::Absent`] becomes a whiteout as overlayfs knows it. The contents must be in the pool.
     ///
-    /// Nothing is synced here: whoever makes the tree reachable syncs first ([`Store::sync`]).
+    /// Nothing is synced here: whoever makes the tree reachable syncs first ([`Store::sync`]). Until then a mark says that
+    /// the tree may not outlive a power failure, and whoever cleans up after one makes away with it.
     ///
     /// # Errors
     /// If something cannot be made, or the pool lacks a content.
@@ -42,6 +59,8 @@ impl Store {
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
         self.fill_tree(&directory, &listing, entries)?;
+        let mark = self.layout().tmp().join(format!("{UNSYNCED}{id}"));
+        File::create(&mark).context("create", mark)?;
         match renameat_with(CWD, &directory, CWD, &target, RenameFlags::NOREPLACE) {
             Ok(()) | Err(Errno::EXIST) => Ok(id),
             Err(error) => Err(Err::<(), _>(error).context("move into place", target).unwrap_err().into()),
@@ -64,7 +83,7 @@ impl Store {
     /// If they cannot be written.
     pub fn put_content(&self, lock: &WriteLock, bytes: &[u8], mode: u16) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.objects().path(&digest, mode).exists() {
+        if self.objects().holds(&digest, mode, bytes.len() as u64) {
             return Ok(digest);
         }
         let staging = self.stage(lock)?;
@@ -91,8 +110,8 @@ impl Store {
     ///
     /// # Errors
     /// If the kernel reports that something could not be written.
-    pub fn sync(&self, _lock: &WriteLock) -> Result<(), StoreError> {
-        Ok(crate::fs::sync_file_system(self.layout().root())?)
+    pub fn sync(&self, lock: &WriteLock) -> Result<(), StoreError> {
+        Ok(lock.sync()?)
     }
 
     /// The entries of a tree.

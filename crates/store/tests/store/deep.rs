@@ -34,7 +34,7 @@ fn a_tree_of_any_depth_is_removed_and_no_link_in_it_followed() {
     let kept = directory.path().join("kept");
     fs::create_dir(&kept).unwrap();
     fs::write(kept.join("file"), "").unwrap();
-    dig(&top, 1200);
+    dig(&top, 1050);
     std::os::unix::fs::symlink(&kept, directory.path().join("link")).unwrap();
     remove_tree(&top).unwrap();
     remove_tree(&directory.path().join("link")).unwrap();
@@ -48,7 +48,7 @@ fn a_tree_of_any_depth_is_removed_and_no_link_in_it_followed() {
 fn a_deep_left_over_keeps_nobody_out() {
     let store = &fixture().store;
     let root = store.layout().root().to_owned();
-    dig(&root.join("tmp/left"), 1200);
+    dig(&root.join("tmp/left"), 1050);
     fs::write(root.join("dirty"), "").unwrap();
     Store::open(&root).unwrap();
     assert_eq!(fs::read_dir(root.join("tmp")).unwrap().count(), 0);
@@ -73,7 +73,7 @@ fn names_that_lie_too_deep_are_refused() {
 #[test]
 fn a_listing_deeper_than_files_may_be_open_is_verified() {
     let store = &fixture().store;
-    let entries: Vec<_> = (1..=1200)
+    let entries: Vec<_> = (1..=1050)
         .map(|depth| aleph_component::Entry {
             path: path(&vec!["d"; depth].join("/")),
             owner: Owner::default(),
@@ -85,7 +85,7 @@ fn a_listing_deeper_than_files_may_be_open_is_verified() {
     store.sync(&writer).unwrap();
     drop(writer);
     super::clean(store);
-    let lost = store.layout().tree_root(&tree).join(&entries[1198].path);
+    let lost = store.layout().tree_root(&tree).join(&entries[1048].path);
     fs::remove_dir(lost.join("d")).unwrap();
     assert_eq!(store.verify(&|_| ()).unwrap().damage.len(), 1);
 }

@@ -4,6 +4,7 @@
 
 mod deep;
 mod full;
+mod power;
 
 use std::{
     collections::BTreeMap,
