@@ -46,7 +46,7 @@ impl Store {
                 // Given back, as far as that is possible; else it shows in what needs it.
                 Damage::Name { path } if path.starts_with(self.layout().objects()) => continue,
                 Damage::Content { path, .. } | Damage::Name { path } | Damage::Stray { path } => path,
-                Damage::Identity { path } => path,
+                Damage::Identity { path } | Damage::Mode { path, .. } => path,
                 Damage::Database { .. } | Damage::Missing { .. } => continue,
             };
             let foreign = |root: PathBuf| path.parent() == Some(&root) && matches!(damage, Damage::Stray { .. });

@@ -366,8 +366,11 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     Ok(rustix::fs::futimens(&file, &EPOCH).context("set the time of", path)?)
 }
 
+/// The mode of a finished directory of a component or package.
+pub(crate) const SEALED: u16 = 0o555;
+
 /// Makes a finished directory read-only, with the store's time.
 pub(crate) fn seal(path: &Path) -> Result<(), StoreError> {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o555)).context("seal", path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(SEALED.into())).context("seal", path)?;
     Ok(normalise_time(path)?)
 }

@@ -6,6 +6,7 @@
 pub(crate) mod contents;
 mod database;
 mod listing;
+mod packages;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use aleph_component::{Digest, Entry, Linked, Manifest, PackageId, StoreName, TreeId, Unlinked, link};
+use aleph_component::{Digest, Entry, Linked, Manifest, PackageId, StoreName, TreeId};
 
 use crate::{
     FsError, Store, StoreError, WriteLock,
@@ -24,9 +25,10 @@ use crate::{
     layout::{COMPONENT_LINK, LINKS, META},
     objects::Objects,
     parallel,
+    stage::SEALED,
 };
 use contents::Inodes;
-use listing::verify_listing;
+use listing::{Kind, judge_mode, verify_listing};
 
 /// How long to wait before looking again at what may be work in progress.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +43,13 @@ pub enum Damage {
         /// What it should be.
         digest: Digest,
         /// With this mode.
+        mode: u16,
+    },
+    /// A directory has another mode than its listing says.
+    Mode {
+        /// The directory.
+        path: PathBuf,
+        /// What it should have.
         mode: u16,
     },
     /// A listed name is missing, is of another kind, or points elsewhere.
@@ -148,9 +157,10 @@ impl Store {
         for looked in looked {
             match looked {
                 Looked::Vanished => {}
-                Looked::Package(path, linked) => {
+                Looked::Package(name, linked, found) => {
                     report.packages += 1;
-                    packages.insert(linked.id, (path, linked));
+                    packages.insert(linked.id, (name, linked));
+                    suspicions.extend(found);
                 }
                 Looked::BrokenPackage(found) => {
                     report.packages += 1;
@@ -167,8 +177,7 @@ impl Store {
         for found in parallel::map(&trees, || (), |(), name| self.look_at_tree(name, &inodes))? {
             suspicions.extend(found);
         }
-        let whole = verify_packages(&packages).into_iter().chain(self.verify_database(&entries)?);
-        suspicions.extend(whole.map(|damage| (Unit::Whole, damage)));
+        suspicions.extend(self.verify_whole(&packages, &entries)?);
         Ok((report, suspicions))
     }
 
@@ -185,7 +194,8 @@ impl Store {
                     Looked::Component(found) => suspicions.extend(found),
                     Looked::BrokenPackage(found) => drop(suspicions.insert(found)),
                     Looked::Stray(found) => drop(suspicions.insert(found)),
-                    Looked::Vanished | Looked::Package(..) => {}
+                    Looked::Package(.., found) => suspicions.extend(found),
+                    Looked::Vanished => {}
                 },
                 Unit::Tree(name) => suspicions.extend(self.look_at_tree(name, &inodes)?),
                 Unit::Whole => {}
@@ -196,10 +206,9 @@ impl Store {
         let packages = entries.iter().filter(|name| self.is_package(name));
         let packages = packages.filter_map(|name| {
             let linked = self.read_package(name)?;
-            Some((linked.id, (self.layout().store().join(name), linked)))
+            Some((linked.id, (name.clone(), linked)))
         });
-        let whole = verify_packages(&packages.collect()).into_iter().chain(self.verify_database(&entries)?);
-        suspicions.extend(whole.map(|damage| (Unit::Whole, damage)));
+        suspicions.extend(self.verify_whole(&packages.collect(), &entries)?);
         Ok(suspicions)
     }
 
@@ -215,7 +224,13 @@ impl Store {
         if self.is_package(name) {
             let only_links = names(&path)? == [LINKS];
             return Ok(match self.read_package(name).filter(|_| only_links) {
-                Some(linked) => Looked::Package(path, linked),
+                Some(linked) => {
+                    let mut damage = Vec::new();
+                    sealed(&path, &mut damage);
+                    sealed(&path.join(LINKS), &mut damage);
+                    let found = damage.into_iter().map(|damage| (Unit::Entry(name.to_owned()), damage));
+                    Looked::Package(name.to_owned(), linked, found.collect())
+                }
                 None if !path.exists() => Looked::Vanished,
                 None => Looked::BrokenPackage((Unit::Entry(name.to_owned()), Damage::Identity { path })),
             });
@@ -238,7 +253,7 @@ impl Store {
         let mut damage = Vec::new();
         match serde_json::from_slice::<Vec<Entry>>(&bytes) {
             Ok(entries) if same => {
-                verify_listing(&path.join("root"), &entries, (inodes, self.objects()), &mut damage)?;
+                verify_listing(&path.join("root"), (Kind::Tree, &entries), (inodes, self.objects()), &mut damage)?;
                 strays(&path, &["root", "tree.json"], &mut damage)?;
             }
             _ => damage.push(Damage::Identity { path: path.clone() }),
@@ -253,7 +268,7 @@ impl Store {
 /// What a directory of the store turned out to be.
 enum Looked {
     Vanished,
-    Package(PathBuf, Linked),
+    Package(String, Linked, Suspicions),
     BrokenPackage((Unit, Damage)),
     Stray((Unit, Damage)),
     Component(Suspicions),
@@ -281,6 +296,13 @@ fn strays(directory: &Path, known: &[&str], damage: &mut Vec<Damage>) -> Result<
     Ok(())
 }
 
+/// Adds a directory that has not the mode of a finished one. One that is not there is not its business.
+fn sealed(directory: &Path, damage: &mut Vec<Damage>) {
+    if let Ok(stat) = rustix::fs::lstat(directory) {
+        damage.extend(judge_mode(&stat, SEALED, || directory.to_owned()));
+    }
+}
+
 fn verify_component(directory: &Path, name: &str, known: (&Inodes, &Objects)) -> Result<Vec<Damage>, StoreError> {
     let meta = directory.join(META);
     let bytes = read_if_there(&meta.join("manifest.json")).ok().flatten().unwrap_or_default();
@@ -293,26 +315,9 @@ fn verify_component(directory: &Path, name: &str, known: (&Inodes, &Objects)) ->
         damage.push(Damage::Identity { path: directory.to_owned() });
         return Ok(damage);
     };
-    verify_listing(directory, &manifest.tree, known, &mut damage)?;
+    verify_listing(directory, (Kind::Component, &manifest.tree), known, &mut damage)?;
+    sealed(&meta, &mut damage);
     strays(&meta, &["control", "manifest.json", "origin.json"], &mut damage)?;
-    verify_listing(&meta.join("control"), &manifest.control, known, &mut damage)?;
+    verify_listing(&meta.join("control"), (Kind::Control, &manifest.control), known, &mut damage)?;
     Ok(damage)
-}
-
-/// Links all packages again from what their directories say, and compares ids.
-fn verify_packages(packages: &BTreeMap<PackageId, (PathBuf, Linked)>) -> Vec<Damage> {
-    let index: BTreeMap<&PackageId, usize> = packages.keys().enumerate().map(|(index, id)| (id, index)).collect();
-    let set = packages.values().map(|(path, linked)| {
-        let slots = linked.bindings.iter().map(|(slot, id)| Some((slot.clone(), *index.get(id)?)));
-        let slots = slots.collect::<Option<_>>().ok_or_else(|| Damage::Identity { path: path.clone() })?;
-        Ok(Unlinked { component: linked.component, slots })
-    });
-    match set.collect::<Result<Vec<_>, Damage>>().map(|set| link(&set)) {
-        Err(broken) => vec![broken],
-        Ok(Err(_)) => unreachable!("every slot was found in the index"),
-        Ok(Ok(linked)) => {
-            let wrong = packages.values().zip(linked).filter(|((_, stored), computed)| stored.id != computed.id);
-            wrong.map(|((path, _), _)| Damage::Identity { path: path.clone() }).collect()
-        }
-    }
 }

@@ -86,6 +86,7 @@ fn describe(damage: &Damage) -> String {
         Damage::Content { path, digest, .. } => {
             format!("{} does not hold what it should (sha256 {digest})", path.display())
         }
+        Damage::Mode { path, mode } => format!("{} should have mode {mode:o}", path.display()),
         Damage::Name { path } => format!("{} is missing or of another kind", path.display()),
         Damage::Stray { path } => format!("{} does not belong there", path.display()),
         Damage::Identity { path } => format!("{} is not what its name says", path.display()),

@@ -10,7 +10,7 @@ use std::{
 
 use aleph_component::{Entry, Node};
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat, statat},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat, statat},
     io::Errno,
 };
 
@@ -18,19 +18,37 @@ use super::{
     Damage,
     contents::{Inodes, hash_file},
 };
-use crate::{FsError, error::Context, layout::META, objects::Objects};
+use crate::{FsError, error::Context, layout::META, objects::Objects, stage::SEALED, tree::tree_mode};
 
-/// Checks that `root` holds just what `entries` say. What is in [`META`] is its own listing's business.
+/// What a listing is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A component; what is in its [`META`] is another listing's business.
+    Component,
+    /// The control files of a component.
+    Control,
+    /// A composed tree.
+    Tree,
+}
+
+impl Kind {
+    /// The mode that a directory recorded with `mode` has.
+    fn directory_mode(self, mode: u16) -> u16 {
+        if self == Self::Tree { tree_mode(mode) } else { SEALED }
+    }
+}
+
+/// Checks that `root` holds just what `entries` say.
 ///
 /// A name that vanishes meanwhile counts as missing.
 pub(super) fn verify_listing(
     root: &Path,
-    entries: &[Entry],
+    (kind, entries): (Kind, &[Entry]),
     (inodes, objects): (&Inodes, &Objects),
     damage: &mut Vec<Damage>,
 ) -> Result<(), FsError> {
     let listed = entries.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
-    let mut walk = Walk { root, listed, inodes, objects, damage, seen: 0, todo: Vec::new(), buffer: Vec::new() };
+    let mut walk = Walk { root, kind, listed, inodes, objects, damage, seen: 0, todo: Vec::new(), buffer: Vec::new() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(CWD, root, flags, Mode::empty()) {
         Ok(top) => walk.everything(top)?,
@@ -47,26 +65,27 @@ pub(super) fn verify_listing(
 
 struct Walk<'a> {
     root: &'a Path,
+    kind: Kind,
     listed: HashMap<&'a str, &'a Node>,
     inodes: &'a Inodes,
     objects: &'a Objects,
     damage: &'a mut Vec<Damage>,
     seen: usize,
-    /// Directories that are still to be looked at, by their paths below the root.
-    todo: Vec<String>,
+    /// Directories that are still to be looked at: their paths below the root, and their recorded modes.
+    todo: Vec<(String, u16)>,
     buffer: Vec<u8>,
 }
 
 impl Walk<'_> {
     /// Looks at everything below an open root, with no more than one other directory open at a time.
     fn everything(&mut self, top: OwnedFd) -> Result<(), FsError> {
-        self.directory(&top, &mut String::new())?;
-        while let Some(mut path) = self.todo.pop() {
+        self.directory(&top, &mut String::new(), 0o755)?;
+        while let Some((mut path, mode)) = self.todo.pop() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             match openat2(&top, &*path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
                 Ok(open) => {
                     path.push('/');
-                    self.directory(&open, &mut path)?;
+                    self.directory(&open, &mut path, mode)?;
                 }
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                     self.damage.push(Damage::Name { path: self.root.join(path) });
@@ -77,17 +96,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Looks at everything in an open directory. `path` is its path below the root, with a `/` at the end.
-    fn directory(&mut self, directory: &OwnedFd, path: &mut String) -> Result<(), FsError> {
-        let device = fstat(directory).context("read", self.root.join(&*path))?.st_dev;
-        let length = path.len();
+    /// Looks at an open directory and everything in it. `path` is its path below the root, with a `/` at the end.
+    fn directory(&mut self, directory: &OwnedFd, path: &mut String, mode: u16) -> Result<(), FsError> {
+        let stat = fstat(directory).context("read", self.root.join(&*path))?;
+        let (device, length) = (stat.st_dev, path.len());
+        self.damage
+            .extend(judge_mode(&stat, self.kind.directory_mode(mode), || self.root.join(path.trim_end_matches('/'))));
         for entry in Dir::read_from(directory).context("read", self.root.join(&*path))? {
             let entry = match entry {
                 Err(Errno::NOENT) => break,
                 entry => entry.context("read", self.root.join(&*path))?,
             };
             let name = entry.file_name();
-            if [c".", c".."].contains(&name) || (length == 0 && name.to_bytes() == META.as_bytes()) {
+            let is_meta = self.kind == Kind::Component && length == 0 && name.to_bytes() == META.as_bytes();
+            if is_meta || [c".", c".."].contains(&name) {
                 continue;
             }
             path.push_str(&name.to_string_lossy());
@@ -95,8 +117,8 @@ impl Walk<'_> {
                 None => self.damage.push(Damage::Stray { path: self.root.join(&*path) }),
                 Some(node) => {
                     self.seen += 1;
-                    if let Node::Directory { .. } = node {
-                        self.todo.push(path.clone());
+                    if let Node::Directory { mode } = node {
+                        self.todo.push((path.clone(), *mode));
                     } else {
                         let wrong = self.judge(directory, name, path, node, (device, entry.ino(), entry.file_type()));
                         self.damage.extend(wrong?);
@@ -172,6 +194,11 @@ impl Walk<'_> {
         let pooled = self.objects.path(&digest, mode);
         Ok((!pooled.exists()).then_some(Damage::Name { path: pooled }))
     }
+}
+
+/// What is wrong with the mode of a directory.
+pub(super) fn judge_mode(stat: &Stat, mode: u16, path: impl FnOnce() -> PathBuf) -> Option<Damage> {
+    (stat.st_mode & 0o7777 != u32::from(mode)).then(|| Damage::Mode { path: path(), mode })
 }
 
 fn is_whiteout(directory: BorrowedFd<'_>, name: &CStr) -> bool {

@@ -5,6 +5,7 @@
 mod deep;
 mod full;
 mod power;
+mod verify;
 
 use std::{
     collections::BTreeMap,
@@ -171,7 +172,8 @@ fn every_kind_of_damage_is_found_and_named() {
     assert!(found("objects", |damage| matches!(damage, Damage::Content { .. })));
     assert!(found("usr/share/y", |damage| matches!(damage, Damage::Name { .. })));
     assert!(found("usr/share/z", |damage| matches!(damage, Damage::Stray { .. })));
-    assert_eq!(damage.len(), 4);
+    assert!(found("usr/share\"", |damage| matches!(damage, Damage::Mode { mode: 0o555, .. })));
+    assert_eq!(damage.len(), 5);
 }
 
 fn packages(store: &Store, components: &[(&str, ComponentId, &[usize])]) -> Vec<PackageSpec> {
