@@ -11,7 +11,7 @@ use aleph_component::{ComponentId, Linked, PackageId, StoreName};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{
-    Staged, Store, StoreError, WriteLock,
+    ComponentRow, Staged, Store, StoreError, WriteLock,
     db::{insert_component, insert_origin, insert_package},
     error::Context,
     fs::{sync_file_system, sync_parent},
@@ -22,10 +22,27 @@ use crate::{
 /// A package to be made from a component that is in the store.
 #[derive(Clone, Debug)]
 pub struct PackageSpec {
-    /// Its name, for the directory.
+    /// The name that its component was chosen by.
     pub name: String,
+    /// The version that it was chosen by.
+    pub version: String,
+    /// The architecture that it was chosen by.
+    pub architecture: String,
     /// Its id, component and bindings.
     pub linked: Linked,
+}
+
+impl PackageSpec {
+    /// Checks that the component is what it was chosen as: an index may say one thing of an archive, the archive another.
+    fn check(&self, row: &ComponentRow) -> Result<(), StoreError> {
+        let chosen = [&self.name, &self.version, &self.architecture];
+        let found = [&row.name, &row.version, &row.architecture];
+        if chosen == found {
+            return Ok(());
+        }
+        let words = |parts: [&String; 3]| parts.map(String::as_str).join(" ");
+        Err(StoreError::Mistaken { id: row.id, chosen: words(chosen), found: words(found) })
+    }
 }
 
 impl Store {
@@ -64,27 +81,33 @@ impl Store {
     /// in `specs` or in the store.
     ///
     /// # Errors
-    /// If a link, a sync, a rename or the database fails.
+    /// [`StoreError::Mistaken`] if a component is not what it was chosen as; if a link, a sync, a rename or the database
+    /// fails.
     pub fn add_packages(&self, lock: &mut WriteLock, specs: &[PackageSpec]) -> Result<(), StoreError> {
+        let rows: Vec<ComponentRow> =
+            specs.iter().map(|spec| self.component_row(&spec.linked.component)).collect::<Result<_, _>>()?;
+        specs.iter().zip(&rows).try_for_each(|(spec, row)| spec.check(row))?;
         let known = self.packages()?;
-        let missing: Vec<&PackageSpec> = specs.iter().filter(|spec| !known.contains_key(&spec.linked.id)).collect();
+        let names: BTreeMap<PackageId, &str> =
+            specs.iter().zip(&rows).map(|(spec, row)| (spec.linked.id, row.name.as_str())).collect();
+        let missing: Vec<&Linked> =
+            specs.iter().map(|spec| &spec.linked).filter(|linked| !known.contains_key(&linked.id)).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let names: BTreeMap<PackageId, &str> = specs.iter().map(|spec| (spec.linked.id, spec.name.as_str())).collect();
         let staging = self.stage(lock)?;
         let mut moves = Vec::with_capacity(missing.len());
-        for spec in &missing {
+        for linked in &missing {
             let directory = staging.fresh();
             let name_of = |id: &PackageId| match names.get(id) {
                 Some(name) => Ok((*name).to_owned()),
                 None => self.package_name(id),
             };
-            write_package(&directory, spec, self.component_row(&spec.linked.component)?.name.as_str(), name_of)?;
-            moves.push((directory, self.layout().entry(&StoreName::new(spec.linked.id, &spec.name))));
+            write_package(&directory, linked, names[&linked.id], name_of)?;
+            moves.push((directory, self.layout().entry(&StoreName::new(linked.id, names[&linked.id]))));
         }
         self.move_in(lock, moves)?;
-        self.recorded(lock, |db| missing.iter().try_for_each(|spec| insert_package(db, &spec.linked)))
+        self.recorded(lock, |db| missing.iter().try_for_each(|linked| insert_package(db, linked)))
     }
 
     /// Syncs and renames; a target that exists wins.
@@ -117,7 +140,7 @@ impl Store {
 /// Writes a package's directory: a link to its component and one for each slot.
 pub(crate) fn write_package(
     directory: &Path,
-    spec: &PackageSpec,
+    linked: &Linked,
     component_name: &str,
     name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
 ) -> Result<(), StoreError> {
@@ -127,8 +150,8 @@ pub(crate) fn write_package(
         let path = links.join(slot);
         symlink(format!("../../{target}"), &path).context("create", path)
     };
-    link(COMPONENT_LINK, StoreName::new(spec.linked.component, component_name))?;
-    for (slot, provider) in &spec.linked.bindings {
+    link(COMPONENT_LINK, StoreName::new(linked.component, component_name))?;
+    for (slot, provider) in &linked.bindings {
         link(slot, StoreName::new(provider, &name_of(provider)?))?;
     }
     seal(&links)

@@ -45,6 +45,16 @@ pub enum StoreError {
         /// Its id.
         id: ComponentId,
     },
+    /// A component is not what it was chosen as.
+    #[error("component {id} was chosen as `{chosen}`, and its archive says that it is `{found}`")]
+    Mistaken {
+        /// Its id.
+        id: ComponentId,
+        /// Name, version and architecture that it was chosen by.
+        chosen: String,
+        /// Those that it has.
+        found: String,
+    },
     /// A manifest on disk does not read.
     #[error("the manifest of `{}` is damaged", path.display())]
     Manifest {

@@ -11,7 +11,7 @@ use aleph_component::{ComponentId, Digest, Entry, Manifest, Node, PackageId, Sto
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{
-    Damage, Origin, PackageSpec, Staged, Store, StoreError, VerifyReport, WriteLock,
+    Damage, Origin, Staged, Store, StoreError, VerifyReport, WriteLock,
     commit::write_package,
     error::Context,
     fs::{sync_file_system, sync_parent},
@@ -164,7 +164,7 @@ impl Store {
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
         let component = self.component_row(&linked.component)?.name;
-        write_package(&directory, &PackageSpec { name, linked }, &component, |id| self.package_name(id))?;
+        write_package(&directory, &linked, &component, |id| self.package_name(id))?;
         self.put_in_place(&directory, &target)?;
         seal(&target)?;
         Ok(true)

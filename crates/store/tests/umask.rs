@@ -46,8 +46,8 @@ fn a_narrow_umask_closes_nothing() {
     let manifest = staged.manifest.clone();
     let component = store.commit(&mut lock, vec![staged]).unwrap()[0];
     let linked: Vec<Linked> = link(&[Unlinked { component, slots: [].into() }]).unwrap();
-    let specs: Vec<PackageSpec> =
-        linked.into_iter().map(|linked| PackageSpec { name: "a".to_owned(), linked }).collect();
+    let spec = |linked| PackageSpec { name: "a".into(), version: "1".into(), architecture: "all".into(), linked };
+    let specs: Vec<PackageSpec> = linked.into_iter().map(spec).collect();
     store.add_packages(&mut lock, &specs).unwrap();
     store.put_content(&lock, b"more", 0o644).unwrap();
     let id = store.write_tree(&lock, &manifest.tree).unwrap();

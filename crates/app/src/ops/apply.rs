@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, thread};
 
-use aleph_component::{ComponentId, Digest, Entry, Manifest, Unlinked, link};
+use aleph_component::{ComponentId, Digest, Entry, Linked, Manifest, Unlinked, link};
 use aleph_store::{PackageSpec, Store, WriteLock};
 use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views};
 
@@ -152,8 +152,13 @@ fn linked(store: &Store, lock: &mut WriteLock, chosen: &[Chosen], components: &[
             slots: chosen.slots.iter().map(|(slot, &index)| (slot.clone(), keys[index].clone())).collect(),
         })
         .collect();
-    let specs: Vec<PackageSpec> =
-        chosen.iter().zip(linked).map(|(chosen, linked)| PackageSpec { name: chosen.name.clone(), linked }).collect();
+    let spec = |(chosen, linked): (&Chosen, Linked)| PackageSpec {
+        name: chosen.name.clone(),
+        version: chosen.version.clone(),
+        architecture: chosen.architecture.clone(),
+        linked,
+    };
+    let specs: Vec<PackageSpec> = chosen.iter().zip(linked).map(spec).collect();
     store.add_packages(lock, &specs)?;
     pinned.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
     Ok(pinned)

@@ -15,7 +15,7 @@ use std::{
 };
 
 use aleph_component::{
-    ComponentId, Digest, Entry, FORMAT, Kind, Manifest, Node, Owner, Source, TreePath, Unlinked, link,
+    ComponentId, Digest, Entry, FORMAT, Kind, Linked, Manifest, Node, Owner, Source, TreePath, Unlinked, link,
 };
 use aleph_store::{Damage, Origin, PackageSpec, Root, Store, StoreError, WriteLock};
 use tempfile::TempDir;
@@ -176,6 +176,10 @@ fn every_kind_of_damage_is_found_and_named() {
     assert_eq!(damage.len(), 5);
 }
 
+fn spec(name: &str, linked: Linked) -> PackageSpec {
+    PackageSpec { name: name.into(), version: "1".into(), architecture: "all".into(), linked }
+}
+
 fn packages(store: &Store, components: &[(&str, ComponentId, &[usize])]) -> Vec<PackageSpec> {
     let set: Vec<Unlinked> = components
         .iter()
@@ -186,10 +190,31 @@ fn packages(store: &Store, components: &[(&str, ComponentId, &[usize])]) -> Vec<
         .collect();
     let linked = link(&set).unwrap();
     let named = components.iter().zip(linked);
-    let specs: Vec<PackageSpec> =
-        named.map(|((name, ..), linked)| PackageSpec { name: (*name).to_owned(), linked }).collect();
+    let specs: Vec<PackageSpec> = named.map(|((name, ..), linked)| spec(name, linked)).collect();
     store.add_packages(&mut lock(store), &specs).unwrap();
     specs
+}
+
+#[test]
+fn a_component_that_is_not_what_it_was_chosen_as_becomes_no_package() {
+    let Fixture { store, .. } = &fixture();
+    let component = add(store, "a", &[("a", "1")]);
+    let linked = link(&[Unlinked { component, slots: [].into() }]).unwrap().remove(0);
+    let good = spec("a", linked);
+    let mut writer = lock(store);
+    for wrong in [
+        PackageSpec { name: "b".into(), ..good.clone() },
+        PackageSpec { version: "2".into(), ..good.clone() },
+        PackageSpec { architecture: "amd64".into(), ..good.clone() },
+    ] {
+        let error = store.add_packages(&mut writer, std::slice::from_ref(&wrong)).unwrap_err();
+        assert!(matches!(error, StoreError::Mistaken { .. }), "{wrong:?}");
+        assert!(error.to_string().contains("says that it is `a 1 all`"), "{error}");
+    }
+    assert!(store.packages().unwrap().is_empty());
+    store.add_packages(&mut writer, std::slice::from_ref(&good)).unwrap();
+    let wrong = PackageSpec { name: "b".into(), ..good };
+    assert!(store.add_packages(&mut writer, &[wrong]).is_err(), "nor is one that is there already");
 }
 
 #[test]
