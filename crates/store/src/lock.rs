@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::PathBuf,
 };
 
@@ -12,6 +13,11 @@ use rustix::{
 };
 
 use crate::{Store, error::Context, error::FsError, fs::sync_file_system, layout::Layout, tree::unsynced};
+
+/// The mode of the lock: whoever can open it can keep every writer out.
+const MODE: u32 = 0o600;
+/// How often somebody who may not open the lock looks before he takes the writer for one that was killed.
+const LOOKS: u32 = 200;
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +115,14 @@ impl Store {
 
     /// Keeps writers out while what is returned lives. Nothing if there is one now.
     ///
-    /// A store in which this process may not even open the lock has no writer that it could wait for.
-    pub(crate) fn lock_out_writers(&self) -> Result<Option<Option<File>>, FsError> {
+    /// Who may not open the lock keeps nobody out. He only sees the mark that there is a writer, or was one that was
+    /// killed; after having `looked` often enough he no longer waits for it to go.
+    pub(crate) fn lock_out_writers(&self, looked: u32) -> Result<Option<Option<File>>, FsError> {
         let path = self.layout().lock();
-        let Ok(file) = File::open(&path) else { return Ok(Some(None)) };
+        let Ok(file) = File::open(&path) else {
+            let is_quiet = looked >= LOOKS || !self.layout().dirty().exists();
+            return Ok(is_quiet.then_some(None));
+        };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => Ok(Some(Some(file))),
             Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
@@ -139,7 +149,14 @@ pub(crate) fn may_write(layout: &Layout) -> Result<(), FsError> {
 
 fn open(layout: &Layout) -> Result<File, FsError> {
     let path = layout.lock();
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).context("write to", &path)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    let file = options.open(&path).context("write to", &path)?;
+    // Earlier versions let everybody read it. If it is another's, it is for him to close it.
+    if file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o7777 != MODE) {
+        let _ = file.set_permissions(fs::Permissions::from_mode(MODE));
+    }
+    Ok(file)
 }
 
 fn holder(file: &mut File) -> Holder {

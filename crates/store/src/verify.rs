@@ -120,10 +120,14 @@ impl Store {
     /// If something could not be looked at; what is wrong is in the report.
     pub fn verify(&self, progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport, StoreError> {
         let (mut report, mut suspicions) = self.look(progress)?;
-        while !suspicions.is_empty() {
-            let quiet = self.lock_out_writers()?;
+        for looked in 0.. {
+            if suspicions.is_empty() {
+                break;
+            }
+            let quiet = self.lock_out_writers(looked)?;
             suspicions = self.look_again(&suspicions)?;
-            if quiet.is_some() {
+            // Who cannot keep writers out can at least see whether one came.
+            if quiet.is_some() && self.lock_out_writers(looked)?.is_some() {
                 break;
             }
             thread::sleep(PAUSE);

@@ -4,6 +4,7 @@
 
 mod deep;
 mod full;
+mod locks;
 mod power;
 mod verify;
 
