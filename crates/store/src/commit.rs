@@ -59,9 +59,23 @@ impl Store {
             let name = StoreName::new(component.id, &component.manifest.name);
             (component.directory.clone(), self.layout().entry(&name))
         });
-        self.move_in(lock, moves.collect())?;
+        for index in self.move_in(lock, moves.collect())? {
+            self.add_origin(&staged[index]).inspect_err(|_| lock.abandon())?;
+        }
         self.record_staged(lock, &staged)?;
         Ok(staged.into_iter().map(|component| component.id).collect())
+    }
+
+    /// Notes where a component came from that is there already, if that is news. Nothing is changed in place, so this
+    /// puts the whole directory in the place of the other.
+    fn add_origin(&self, staged: &Staged) -> Result<(), StoreError> {
+        let known = self.origins_on_disk(&StoreName::new(staged.id, &staged.manifest.name));
+        match &staged.origin {
+            Some(origin) if known.iter().all(|known| known.archive != origin.archive) => {
+                self.put_component_in_place(staged, known)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Records components that were just moved in.
@@ -110,21 +124,23 @@ impl Store {
         self.recorded(lock, |db| missing.iter().try_for_each(|linked| insert_package(db, linked)))
     }
 
-    /// Syncs and renames; a target that exists wins.
-    fn move_in(&self, lock: &mut WriteLock, moves: Vec<(PathBuf, PathBuf)>) -> Result<(), StoreError> {
+    /// Syncs and renames; a target that exists wins. Gives the positions of those.
+    fn move_in(&self, lock: &mut WriteLock, moves: Vec<(PathBuf, PathBuf)>) -> Result<Vec<usize>, StoreError> {
         sync_file_system(self.layout().root())?;
-        for (from, to) in &moves {
+        let mut there = Vec::new();
+        for (index, (from, to)) in moves.iter().enumerate() {
             match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
                 // Only now: a directory that its owner may not write cannot be moved.
                 Ok(()) => seal(to)?,
-                Err(error) if io::Error::from(error).kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if io::Error::from(error).kind() == io::ErrorKind::AlreadyExists => there.push(index),
                 Err(error) => {
                     lock.abandon();
                     return Err(Err::<(), _>(error).context("move into place", to).unwrap_err().into());
                 }
             }
         }
-        Ok(sync_parent(&self.layout().store().join("x"))?)
+        sync_parent(&self.layout().store().join("x"))?;
+        Ok(there)
     }
 
     /// Records what was moved in; if that fails, the mark stays that makes the next writer look again.

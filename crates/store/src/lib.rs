@@ -86,6 +86,8 @@ impl Store {
         let layout = Layout::new(root);
         if format::check(&layout).is_ok() && db::Db::is_damaged(&layout) {
             let _alone = lock::wait(&layout)?;
+            // An empty database looks like an empty store: whoever opens it next fills it again.
+            lock::mark(&layout)?;
             db::Db::remove(&layout)?;
         }
         Self::open_with(root, remover)

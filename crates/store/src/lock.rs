@@ -104,7 +104,7 @@ impl Store {
         let _ = announce(&mut file);
         let dirty = self.layout().dirty();
         let abandoned = dirty.exists();
-        File::create(&dirty).context("create", &dirty)?;
+        mark(self.layout())?;
         // Until it is clean: if the clean-up fails, the mark stays for the next writer.
         let mut lock = WriteLock { dirty, tmp: self.layout().tmp(), clean: !abandoned, _file: file };
         if abandoned {
@@ -140,6 +140,12 @@ pub(crate) fn wait(layout: &Layout) -> Result<File, FsError> {
         }
     }
     Ok(file)
+}
+
+/// Leaves the mark that makes the next writer look for what was half done.
+pub(crate) fn mark(layout: &Layout) -> Result<(), FsError> {
+    let dirty = layout.dirty();
+    File::create(&dirty).map(drop).context("create", dirty)
 }
 
 /// Whether this process may write to the store at all.

@@ -147,10 +147,17 @@ impl Store {
     /// # Errors
     /// If it cannot be moved.
     pub fn replace_component(&self, lock: &mut WriteLock, staged: Staged) -> Result<(), StoreError> {
-        let name = StoreName::new(staged.id, &staged.manifest.name);
-        self.put_in_place(&staged.directory, &self.layout().entry(&name))?;
-        seal(&self.layout().entry(&name))?;
+        let known = self.all_origins(&staged.id)?;
+        self.put_component_in_place(&staged, known)?;
         self.record_staged(lock, &[staged])
+    }
+
+    /// Puts a component in the place of the same one, which came from `known` as well.
+    pub(crate) fn put_component_in_place(&self, staged: &Staged, known: Vec<Origin>) -> Result<(), StoreError> {
+        staged.set_origins(&distinct(known.into_iter().chain(staged.origin.clone())))?;
+        let target = self.layout().entry(&StoreName::new(staged.id, &staged.manifest.name));
+        self.put_in_place(&staged.directory, &target)?;
+        seal(&target)
     }
 
     /// Makes a package's directory again from what the database knows of it.
@@ -224,11 +231,10 @@ impl Store {
         for entry in fs::read_dir(&root).context("read", &root)? {
             let name = entry.context("read", &root)?.file_name().to_string_lossy().into_owned();
             if let Some((_, rest)) = StoreName::split(&name).filter(|(text, _)| *text == id.to_string()) {
-                origins.extend(self.origin_on_disk(&StoreName::new(id, rest)));
+                origins.extend(self.origins_on_disk(&StoreName::new(id, rest)));
             }
         }
-        origins.dedup();
-        Ok(origins)
+        Ok(distinct(origins))
     }
 
     fn has_all<'a>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> bool {
@@ -237,6 +243,12 @@ impl Store {
             _ => true,
         })
     }
+}
+
+/// The first origin of each archive.
+fn distinct(origins: impl IntoIterator<Item = Origin>) -> Vec<Origin> {
+    let mut seen = BTreeSet::new();
+    origins.into_iter().filter(|origin| seen.insert(origin.archive)).collect()
 }
 
 /// The first name of `path` below `root`, if it lies there.

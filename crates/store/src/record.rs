@@ -1,4 +1,4 @@
-//! What is kept beside a component's manifest: where it came from.
+//! What is kept beside a component's manifest: where it came from, one object for each archive that gave it.
 
 use aleph_component::Digest;
 use serde::{Deserialize, Serialize};
@@ -21,4 +21,15 @@ pub struct Origin {
     pub imported_by: String,
     /// When, in seconds since the epoch.
     pub imported_at: i64,
+}
+
+/// Reads `origin.json`, as far as it reads.
+pub(crate) fn parse_origins(bytes: &[u8]) -> Vec<Origin> {
+    serde_json::Deserializer::from_slice(bytes).into_iter().map_while(Result::ok).collect()
+}
+
+/// What `origin.json` holds.
+pub(crate) fn origins_text(origins: &[Origin]) -> String {
+    let line = |origin: &Origin| serde_json::to_string(origin).expect("an origin serialises");
+    origins.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -14,7 +14,9 @@ use crate::{
     FsError, Origin, Store, StoreError, WriteLock, db,
     error::Context,
     fs::read_if_there,
-    layout::{COMPONENT_LINK, LINKS, META},
+    layout::{COMPONENT_LINK, LINKS, META, ORIGIN},
+    record::parse_origins,
+    stage::{SEALED, seal},
 };
 
 /// What a repair did.
@@ -67,6 +69,9 @@ impl Store {
         let (mut components, mut packages) = (BTreeSet::new(), BTreeSet::new());
         let (mut new_components, mut new_packages) = (Vec::new(), Vec::new());
         for (name, stored) in self.stored()? {
+            if stored.is_some() {
+                self.seal_if_open(&name)?;
+            }
             match stored {
                 Some(Stored::Component(id)) => {
                     if !known_components.contains(&id) {
@@ -83,9 +88,6 @@ impl Store {
                 None => {}
             }
         }
-        for name in new_components.iter().chain(&new_packages) {
-            crate::stage::seal(&self.layout().store().join(name))?;
-        }
         let recorded = self.record(&new_components, &new_packages, |db| {
             for id in known_components.difference(&components) {
                 db::delete_component(db, id.as_bytes())?;
@@ -101,6 +103,14 @@ impl Store {
         };
         self.drop_unused_contents(lock)?;
         Ok(is_recorded)
+    }
+
+    /// Closes a directory that was open because it was being moved.
+    fn seal_if_open(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.layout().store().join(name);
+        let metadata = fs::symlink_metadata(&path).context("read", &path)?;
+        let is_open = metadata.is_dir() && metadata.mode() & 0o7777 != u32::from(SEALED);
+        if is_open { seal(&path) } else { Ok(()) }
     }
 
     /// Removes something from `tmp/`. Processes that are just being killed may still be writing there for a moment.
@@ -180,7 +190,7 @@ impl Store {
             first(db)?;
             for (id, manifest) in &components {
                 db::insert_component(db, id.as_bytes(), manifest)?;
-                if let Some(origin) = self.origin_on_disk(&StoreName::new(id, &manifest.name)) {
+                for origin in self.origins_on_disk(&StoreName::new(id, &manifest.name)) {
                     db::insert_origin(db, id.as_bytes(), &origin)?;
                 }
             }
@@ -218,9 +228,9 @@ impl Store {
     }
 
     /// Where a component came from, as its directory says.
-    pub(crate) fn origin_on_disk(&self, name: &StoreName) -> Option<Origin> {
-        let path = self.layout().entry(name).join(META).join("origin.json");
-        serde_json::from_slice(&read_if_there(&path).ok()??).ok()
+    pub(crate) fn origins_on_disk(&self, name: &StoreName) -> Vec<Origin> {
+        let path = self.layout().entry(name).join(META).join(ORIGIN);
+        parse_origins(&read_if_there(&path).ok().flatten().unwrap_or_default())
     }
 
     /// A package as its links say; nothing if one of them does not read.

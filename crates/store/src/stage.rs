@@ -18,8 +18,9 @@ use crate::{
     Origin, Store, StoreError, WriteLock,
     error::Context,
     fs::{EPOCH, normalise_time},
-    layout::META,
+    layout::{META, ORIGIN},
     objects::Objects,
+    record::origins_text,
 };
 
 /// Files up to this length are hashed before they are written, so that known ones never are.
@@ -44,6 +45,20 @@ pub struct Staged {
     /// Where it came from.
     pub origin: Option<Origin>,
     pub(crate) directory: PathBuf,
+}
+
+impl Staged {
+    /// Says where the component came from, if more is known of that than was when it was staged.
+    pub(crate) fn set_origins(&self, origins: &[Origin]) -> Result<(), StoreError> {
+        if self.origin.as_slice() == origins {
+            return Ok(());
+        }
+        let meta = self.directory.join(META);
+        fs::set_permissions(&meta, fs::Permissions::from_mode(0o755)).context("open", &meta)?;
+        crate::remove_tree(&meta.join(ORIGIN))?;
+        write(&meta.join(ORIGIN), origins_text(origins).as_bytes())?;
+        seal(&meta)
+    }
 }
 
 impl Store {
@@ -224,7 +239,7 @@ impl TreeBuilder<'_> {
         let meta = self.directory.join(META);
         write(&meta.join("manifest.json"), &bytes)?;
         if let Some(origin) = &origin {
-            write(&meta.join("origin.json"), &serde_json::to_vec(origin).expect("an origin serialises"))?;
+            write(&meta.join(ORIGIN), origins_text(std::slice::from_ref(origin)).as_bytes())?;
         }
         let is_directory = |entry: &&Entry| matches!(entry.node, Node::Directory { .. });
         for entry in manifest.tree.iter().rev().filter(is_directory) {

@@ -22,7 +22,7 @@ use crate::{
     FsError, Store, StoreError, WriteLock,
     error::Context,
     fs::read_if_there,
-    layout::{COMPONENT_LINK, LINKS, META},
+    layout::{COMPONENT_LINK, LINKS, META, ORIGIN},
     objects::Objects,
     parallel,
     stage::SEALED,
@@ -321,7 +321,7 @@ fn verify_component(directory: &Path, name: &str, known: (&Inodes, &Objects)) ->
     };
     verify_listing(directory, (Kind::Component, &manifest.tree), known, &mut damage)?;
     sealed(&meta, &mut damage);
-    strays(&meta, &["control", "manifest.json", "origin.json"], &mut damage)?;
+    strays(&meta, &["control", "manifest.json", ORIGIN], &mut damage)?;
     verify_listing(&meta.join("control"), (Kind::Control, &manifest.control), known, &mut damage)?;
     Ok(damage)
 }

@@ -5,6 +5,7 @@
 mod deep;
 mod full;
 mod locks;
+mod origins;
 mod power;
 mod verify;
 
@@ -41,6 +42,11 @@ fn path(text: &str) -> TreePath {
 
 /// A component called `name` whose tree has `files` (path, content).
 fn add(store: &Store, name: &str, files: &[(&str, &str)]) -> ComponentId {
+    add_from(store, name, name, files)
+}
+
+/// The same, from the archive of this content.
+fn add_from(store: &Store, archive: &str, name: &str, files: &[(&str, &str)]) -> ComponentId {
     let mut lock = lock(store);
     let staging = store.stage(&lock).unwrap();
     let mut tree = staging.tree().unwrap();
@@ -51,7 +57,7 @@ fn add(store: &Store, name: &str, files: &[(&str, &str)]) -> ComponentId {
     tree.symlink(path("etc/link"), "../usr", Owner::default()).unwrap();
     tree.control(path("postinst"), 0o755, b"#!/bin/sh\n").unwrap();
     let origin = Origin {
-        archive: Digest::of(name.as_bytes()),
+        archive: Digest::of(archive.as_bytes()),
         size: 1,
         file_name: format!("{name}.deb"),
         source: "test".into(),
