@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use crate::{Origin, StoreError, error::Context, layout::Layout};
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE component (
@@ -22,8 +22,7 @@ CREATE INDEX component_name ON component (name);
 CREATE TABLE origin (archive BLOB PRIMARY KEY, component BLOB NOT NULL, record TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX origin_component ON origin (component);
 CREATE TABLE file (
-    component INTEGER NOT NULL, path TEXT NOT NULL, digest BLOB NOT NULL,
-    PRIMARY KEY (component, path)) WITHOUT ROWID;
+    component INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (component, path)) WITHOUT ROWID;
 CREATE TABLE advisory_mention (cve TEXT NOT NULL, component BLOB NOT NULL, PRIMARY KEY (cve, component)) WITHOUT ROWID;
 CREATE TABLE package (id BLOB PRIMARY KEY, component BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX package_component ON package (component);
@@ -54,14 +53,11 @@ impl Db {
             if version == SCHEMA_VERSION {
                 return Ok(());
             }
-            // Taken at once, so that two first openers do not both make the tables.
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            if version == 0 {
-                transaction.execute_batch(SCHEMA)?;
-                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            match bring_up_to_date(connection) {
+                // With the old tables there is still all that is needed for making room.
+                Err(error) if version != 0 && error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(()),
+                result => result,
             }
-            transaction.commit()
         })
     }
 
@@ -156,6 +152,19 @@ impl Db {
     }
 }
 
+/// Makes the tables of this version.
+fn bring_up_to_date(connection: &mut Connection) -> rusqlite::Result<()> {
+    // Taken at once, so that two first openers do not both make them.
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    match transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
+        0 => transaction.execute_batch(SCHEMA)?,
+        1 => transaction.execute_batch("ALTER TABLE file DROP COLUMN digest")?,
+        _ => return Ok(()),
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
 /// Records a component and where it came from.
 pub(crate) fn insert_component(db: &Transaction<'_>, id: &[u8; 20], manifest: &Manifest) -> rusqlite::Result<()> {
     let changed = db
@@ -177,11 +186,9 @@ pub(crate) fn insert_component(db: &Transaction<'_>, id: &[u8; 20], manifest: &M
         return Ok(());
     }
     let row = db.last_insert_rowid();
-    let mut insert = db.prepare_cached("INSERT INTO file (component, path, digest) VALUES (?,?,?)")?;
-    for entry in &manifest.tree {
-        if let Node::File { digest, .. } = &entry.node {
-            insert.execute(params![row, entry.path.as_str(), digest.as_bytes()])?;
-        }
+    let mut insert = db.prepare_cached("INSERT INTO file (component, path) VALUES (?,?)")?;
+    for entry in manifest.tree.iter().filter(|entry| matches!(entry.node, Node::File { .. })) {
+        insert.execute(params![row, entry.path.as_str()])?;
     }
     let mut mention = db.prepare_cached("INSERT OR IGNORE INTO advisory_mention (cve, component) VALUES (?,?)")?;
     for cve in &manifest.cves {
@@ -245,4 +252,27 @@ fn escaped(path: &std::path::Path) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
     let escape = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
     path.as_os_str().as_bytes().iter().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_schema_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path());
+        let old = Connection::open(layout.db()).unwrap();
+        old.execute_batch(&SCHEMA.replace("path TEXT NOT NULL,", "path TEXT NOT NULL, digest BLOB NOT NULL,")).unwrap();
+        old.execute_batch("INSERT INTO file VALUES (1, 'a', x'00'); PRAGMA user_version = 1").unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let db = Db::open(&layout).unwrap();
+            let row = db.write(|db| {
+                db.execute("INSERT OR IGNORE INTO file (component, path) VALUES (1, 'b')", [])?;
+                db.query_row("SELECT COUNT(*), MIN(path) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            });
+            assert_eq!(row.unwrap(), (2, "a".to_owned()));
+        }
+    }
 }

@@ -135,20 +135,6 @@ impl Store {
         self.db.read(|db| db.query_row(sql, [id.as_bytes()], |row| row.get(0)))
     }
 
-    /// The components that hold a file with this content, with its path.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn files_with(&self, content: &Digest) -> Result<Vec<(ComponentId, String)>, StoreError> {
-        let sql = "SELECT component.id, path FROM file JOIN component ON component.rowid = file.component
-                   WHERE digest = ? ORDER BY 1, 2";
-        self.db.read(|db| {
-            db.prepare_cached(sql)?
-                .query_map([content.as_bytes()], |row| Ok((ComponentId::from_bytes(row.get(0)?), row.get(1)?)))?
-                .collect()
-        })
-    }
-
     /// The components whose changelog mentions a CVE.
     ///
     /// # Errors
