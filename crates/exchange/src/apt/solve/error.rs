@@ -19,6 +19,8 @@ pub struct Offer {
     pub architecture: String,
     /// The suites that offer it; none for a package that only the view still has.
     pub suites: Vec<String>,
+    /// The negative priority that rules it out, if there is one.
+    pub pinned: Option<i32>,
 }
 
 /// One link of the way from the request to a package.
@@ -144,8 +146,12 @@ impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.version)?;
         match &*self.suites {
-            [] => f.write_str(" (in this view only)"),
-            suites => write!(f, " ({})", suites.join(", ")),
+            [] => f.write_str(" (in this view only)")?,
+            suites => write!(f, " ({})", suites.join(", "))?,
+        }
+        match self.pinned {
+            Some(priority) => write!(f, ", ruled out by the priority {priority}"),
+            None => Ok(()),
         }
     }
 }

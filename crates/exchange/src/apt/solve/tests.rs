@@ -121,6 +121,36 @@ fn priorities_come_before_versions() {
     check_request(text, &pinned, "a=2");
 }
 
+/// As apt: only where it is asked for by its number or suite, or is there already.
+#[test]
+fn versions_of_negative_priority_are_not_taken() {
+    let pins = |candidate: &Candidate<'_>| match (candidate.name(), candidate.version()) {
+        ("a", "2") => -1,
+        ("b", _) => -10,
+        _ => 500,
+    };
+    let text = "a 1\n suite next 500\n a 2\n b 1\n c 1 Depends: b | d\n d 1\n e 1 Depends: b\n f 1 Depends: a (>= 2)";
+    let pinned = |wants| Request { pins: Some(&pins), ..request(wants) };
+    check_request(text, &pinned("a"), "a=1");
+    check_request(text, &pinned("a=2"), "a=2");
+    check_request(text, &pinned("a/next"), "a=2");
+    check_request(text, &pinned("c"), "c=1 d=1");
+    check_request(text, &pinned("e b=1"), "b=1 e=1");
+    check_request(text, &pinned("b"), "`b` is not on offer; b is there as 1 (next), ruled out by the priority -10");
+    check_request(
+        text,
+        &pinned("f"),
+        "f 1 needs a (>= 2), but on offer is a 1 (main) and a 2 (next), ruled out by the priority -1",
+    );
+    let keep = vec![Kept {
+        name: "a".to_owned(),
+        version: "2".to_owned(),
+        architecture: "amd64".to_owned(),
+        stanza: None,
+    }];
+    check_request(text, &Request { keep, upgrade: Upgrade::All, ..pinned("f") }, "a=2 f=1");
+}
+
 #[test]
 fn the_first_alternative_that_can_be_had_is_taken() {
     check("a 1 Depends: b | c\n b 1\n c 1", "a", "a=1 b=1");

@@ -7,7 +7,7 @@ use std::{collections::HashMap, rc::Rc};
 
 pub(super) use want::demands;
 
-use super::Request;
+use super::{Offer, Request, Want};
 use crate::apt::{
     index::{Candidate, PreparedIndex, field},
     relation::{MultiArch, Provided, Version, parse_provides},
@@ -34,7 +34,7 @@ pub(super) struct Choice<'a> {
     pub(super) important: bool,
     pub(super) importance: u8,
     pub(super) sequence: u32,
-    priority: i32,
+    pub(super) priority: i32,
 }
 
 /// A name on an architecture; `all` counts as the native one.
@@ -89,6 +89,8 @@ pub(super) struct Universe<'a> {
     exclusions: HashMap<&'a str, Result<Rc<[ChoiceNumber]>, String>>,
     /// What kept packages that are on offer no more provide.
     kept_provides: Vec<(usize, Provided<'a>)>,
+    /// What is on offer and ruled out by its priority, by name.
+    ruled_out: HashMap<&'a str, Vec<Offer>>,
 }
 
 /// Something that the set must contain one of.
@@ -119,6 +121,7 @@ impl<'a> Universe<'a> {
             groups: HashMap::new(),
             exclusions: HashMap::new(),
             kept_provides,
+            ruled_out: HashMap::new(),
         }
     }
 
@@ -146,6 +149,15 @@ impl<'a> Universe<'a> {
             }
         }
         let request = self.request;
+        // As in apt: a version of negative priority is only taken where it is asked for as such, or there already.
+        let is_out = |choice: &mut Choice<'a>| {
+            let named = |want: &Want| want.name == name && want.is_specific() && self.meets(want, choice);
+            choice.priority < 0 && choice.kept.is_none() && !request.wanted.iter().any(named)
+        };
+        let ruled_out: Vec<Offer> = found.extract_if(.., is_out).map(|choice| Offer::of(&choice)).collect();
+        if !ruled_out.is_empty() {
+            self.ruled_out.insert(name, ruled_out);
+        }
         let architectures = std::iter::once(&request.native).chain(&request.foreign);
         let mut packages = Vec::new();
         for architecture in architectures {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ChoiceNumber, Demand, PackageNumber, Universe};
+use super::{Choice, ChoiceNumber, Demand, PackageNumber, Universe};
 use crate::apt::{
     index::Candidate,
     relation::{Name, Version},
@@ -46,6 +46,25 @@ pub(in crate::apt::solve) fn demands(universe: &mut Universe<'_>) -> Result<Vec<
 }
 
 impl<'a> Universe<'a> {
+    /// Whether a choice, which has the name that is wanted, is what is wanted in all else.
+    pub(super) fn meets(&self, want: &'a Want, choice: &Choice<'a>) -> bool {
+        let version = match &want.version {
+            VersionChoice::Any => true,
+            VersionChoice::Exact(exact) => {
+                choice.version.as_str() == exact || Version::new(exact).is_ok_and(|exact| exact == choice.version)
+            }
+            VersionChoice::Op(operator, other) => {
+                Version::new(other).is_ok_and(|other| operator.holds(choice.version, other))
+            }
+        };
+        let architecture = want.architecture.as_deref();
+        let suite = want.suite.as_ref().is_none_or(|suite| {
+            let mut suites = choice.candidate.iter().flat_map(Candidate::suites);
+            suites.any(|on| on.input.suite == *suite || on.input.codename == *suite)
+        });
+        version && suite && architecture.is_none_or(|wanted| self.real(wanted) == self.real(choice.architecture))
+    }
+
     /// The choices that meet a want.
     fn wanted(&mut self, want: &'a Want) -> Result<Vec<ChoiceNumber>, Reason> {
         if self.request.forbidden.contains(&want.name) {
@@ -55,29 +74,10 @@ impl<'a> Universe<'a> {
         if packages.is_empty() {
             return self.wanted_by_provision(want);
         }
-        let meets = |&&number: &&ChoiceNumber| {
-            let choice = &self.choices[number as usize];
-            let version = match &want.version {
-                VersionChoice::Any => true,
-                VersionChoice::Exact(exact) => {
-                    choice.version.as_str() == exact || Version::new(exact).is_ok_and(|exact| exact == choice.version)
-                }
-                VersionChoice::Op(operator, other) => {
-                    Version::new(other).is_ok_and(|other| operator.holds(choice.version, other))
-                }
-            };
-            let suite = want.suite.as_ref().is_none_or(|suite| {
-                let mut suites = choice.candidate.iter().flat_map(Candidate::suites);
-                suites.any(|on| on.input.suite == *suite || on.input.codename == *suite)
-            });
-            version && suite
-        };
         for &package in packages.iter() {
-            let package = &self.packages[package as usize];
-            if want.architecture.as_deref().is_some_and(|wanted| self.real(wanted) != package.architecture) {
-                continue;
-            }
-            let found: Vec<ChoiceNumber> = package.choices.iter().filter(meets).copied().collect();
+            let meets = |&&choice: &&ChoiceNumber| self.meets(want, &self.choices[choice as usize]);
+            let choices = &self.packages[package as usize].choices;
+            let found: Vec<ChoiceNumber> = choices.iter().filter(meets).copied().collect();
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -90,6 +90,9 @@ impl<'a> Universe<'a> {
     fn wanted_by_provision(&mut self, want: &'a Want) -> Result<Vec<ChoiceNumber>, Reason> {
         let name = || want.name.clone();
         let not_found = |universe: &Self| {
+            if let Some(offers) = universe.ruled_out.get(want.name.as_str()) {
+                return Reason::NoSuchVersion { name: name(), wanted: want.to_string(), offers: offers.clone() };
+            }
             let elsewhere = universe.index.candidates(&want.name).map(|other| other.architecture().to_owned());
             let architectures: BTreeSet<String> = elsewhere.collect();
             if !architectures.is_empty() {
@@ -119,18 +122,31 @@ impl<'a> Universe<'a> {
     pub(in crate::apt::solve) fn offers(&mut self, name: &'a str) -> Vec<Offer> {
         let packages = self.named(name);
         let choices = packages.iter().flat_map(|&package| &self.packages[package as usize].choices);
-        choices
-            .map(|&choice| {
-                let choice = &self.choices[choice as usize];
-                let suites = choice.candidate.iter().flat_map(Candidate::suites).map(|suite| {
-                    let input = suite.input;
-                    if input.codename.is_empty() { input.suite.clone() } else { input.codename.clone() }
-                });
-                let mut suites: Vec<String> = suites.collect();
-                suites.dedup();
-                let architecture = choice.architecture.to_owned();
-                Offer { version: choice.version.as_str().to_owned(), architecture, suites }
-            })
-            .collect()
+        let offers = choices.map(|&choice| Offer::of(&self.choices[choice as usize]));
+        offers.chain(self.ruled_out.get(name).into_iter().flatten().cloned()).collect()
+    }
+}
+
+impl Want {
+    /// Whether it says more than that the package is wanted.
+    pub(super) fn is_specific(&self) -> bool {
+        matches!(self.version, VersionChoice::Exact(_)) || self.suite.is_some()
+    }
+}
+
+impl Offer {
+    pub(super) fn of(choice: &Choice<'_>) -> Self {
+        let suites = choice.candidate.iter().flat_map(Candidate::suites).map(|suite| {
+            let input = suite.input;
+            if input.codename.is_empty() { input.suite.clone() } else { input.codename.clone() }
+        });
+        let mut suites: Vec<String> = suites.collect();
+        suites.dedup();
+        Self {
+            version: choice.version.as_str().to_owned(),
+            architecture: choice.architecture.to_owned(),
+            suites,
+            pinned: (choice.priority < 0).then_some(choice.priority),
+        }
     }
 }
