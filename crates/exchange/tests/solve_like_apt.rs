@@ -222,7 +222,7 @@ fn older_versions_can_be_had_and_left() {
             name: chosen.name.to_owned(),
             version: chosen.version.to_owned(),
             architecture: chosen.architecture.to_owned(),
-            stanza: None,
+            ..Kept::default()
         });
         let request = Request { keep: keep.collect(), ..apt.request(&want.name, false) };
         assert_eq!(set(&solve(&apt.index, &request).unwrap()), set(&solution));

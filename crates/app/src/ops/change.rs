@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use aleph_component::Digest;
 use aleph_exchange::apt::{
-    index::PreparedIndex,
+    index::{Candidate, PreparedIndex},
     solve::{self, Kept, Solution, Upgrade, VersionChoice, Want},
 };
 use aleph_store::Store;
@@ -126,12 +127,14 @@ fn plan(
     };
     let (files, names): (Vec<_>, Vec<_>) = wish.add.iter().partition(|text| local::is_file(text));
     let locals = local::import(host, printer, store, &files)?;
+    let architectures = sources::architectures(host)?;
+    locals.iter().try_for_each(|local| check_architecture(local, &architectures))?;
     for name in &wish.remove {
         let found = requested.iter().position(|request| request.0 == *name || request.name() == name);
         let index = found.ok_or_else(|| not_requested(name, before.as_ref()))?;
         requested.remove(index);
     }
-    let added = names.into_iter().cloned().chain(locals.iter().map(local::Local::request));
+    let added = names.into_iter().cloned().chain(locals.iter().map(|local| local.request(&architectures.native)));
     for request in added.map(Request) {
         if !requested.contains(&request) {
             requested.retain(|known| known.name() != request.name());
@@ -160,7 +163,8 @@ fn plan(
     let has = |held: &Lock, local: &local::Local| held.packages.iter().any(|p| p.archive == local.archive().0);
     let satisfied = held.as_ref().filter(|held| super::project::is_same(&held.requested, &plan.requested));
     let satisfied = satisfied.filter(|held| locals.iter().all(|local| has(held, local)));
-    if let (true, Upgrade::None, Some(held)) = (wish.remove.is_empty(), &wish.upgrade, satisfied) {
+    let only_adds = wish.remove.is_empty() && wish.upgrade == Upgrade::None && !wish.recommends;
+    if let (true, Some(held)) = (only_adds, satisfied) {
         plan.chosen = chosen_of(&held.packages)?;
         return Ok((plan, timings));
     }
@@ -178,16 +182,9 @@ fn solved(
     wish: &Wish,
     (held, locals): (&[Pinned], &[local::Local]),
 ) -> Outcome<Vec<Chosen>> {
-    let offered = |pinned: &Pinned| {
-        index.candidates(&pinned.name).any(|c| c.version() == pinned.version && c.architecture() == pinned.architecture)
-    };
-    let mut keep = Vec::new();
     // A file takes the place of what has the same name and version: it may have been built again.
-    for pinned in held.iter().filter(|pinned| !locals.iter().any(|local| local.is(pinned))) {
-        let stanza = if offered(pinned) { None } else { local::control_text(store, &pinned.component)? };
-        let Pinned { name, version, architecture, .. } = pinned.clone();
-        keep.push(Kept { name, version, architecture, stanza });
-    }
+    let held: Vec<&Pinned> = held.iter().filter(|pinned| !locals.iter().any(|local| local.is(pinned))).collect();
+    let mut keep = held.iter().map(|pinned| kept(store, index, pinned)).collect::<Outcome<Vec<Kept>>>()?;
     keep.extend(locals.iter().map(local::Local::kept));
     let architectures = sources::architectures(host)?;
     let mut request = solve::Request::new(architectures.native);
@@ -205,48 +202,82 @@ fn solved(
     let pins = sources::pins(host, printer)?;
     request.pins = Some(&pins);
     let solution = solve::solve(index, &request).map_err(|error| unsolvable(host, printer, error))?;
-    let mut chosen = choose(&solution, held, locals, &sources::vouched_by(host, printer)?);
+    let mut chosen = choose(&solution, &held, locals, &sources::vouched_by(host, printer)?)?;
     if !plan.requested.iter().any(|request| request.name() == USR_IS_MERGED) {
         chosen.iter_mut().filter(|chosen| chosen.name == USR_IS_MERGED).for_each(|chosen| chosen.requested = false);
     }
     Ok(chosen)
 }
 
-/// The solution as a plan has it. What the view holds already keeps its archive, whoever offers the same version now.
+/// What the view holds, as the solver wants to know it.
+fn kept(store: &Store, index: &PreparedIndex, pinned: &Pinned) -> Outcome<Kept> {
+    let Pinned { name, version, architecture, archive, .. } = pinned.clone();
+    // What a source offers, the index knows; a lock file may hold what this store does not.
+    let offered = index.candidates(&name).any(|candidate| candidate.sha256() == Some(archive));
+    let component = if offered { None } else { store.component_of_archive(&archive)? };
+    let stanza = component.map(|id| local::control_text(store, &id)).transpose()?.flatten();
+    let slots = pinned.slots.keys().cloned().collect();
+    Ok(Kept { name, version, architecture, stanza, archive: Some(archive), slots })
+}
+
+/// The solution as a plan has it. `held` and `locals` are what the solver was told to keep, in this order.
 fn choose(
     solution: &Solution<'_>,
-    held: &[Pinned],
+    held: &[&Pinned],
     locals: &[local::Local],
     keys: &HashMap<String, String>,
-) -> Vec<Chosen> {
+) -> Outcome<Vec<Chosen>> {
     let one = |package: &solve::Chosen<'_>| {
-        let same = |name: &str, version: &str, architecture: &str| {
-            name == package.name && version == package.version && architecture == package.architecture
-        };
-        let pinned = held.iter().find(|p| same(&p.name, &p.version, &p.architecture));
-        let local = locals.iter().find(|l| same(&l.name, &l.version, &l.architecture));
+        let pinned = package.kept.and_then(|at| held.get(at));
+        let local = package.kept.and_then(|at| locals.get(at.checked_sub(held.len())?));
         let candidate = package.candidate.as_ref();
-        let offer = candidate
-            .and_then(|candidate| Some((candidate.sha256()?, candidate.size()?, candidate.filename()?.to_owned())));
-        let known = pinned.map(|pinned| (pinned.archive, pinned.size, pinned.file.clone()));
-        let (archive, size, file) = local.map(local::Local::archive).or(known).or(offer)?;
-        let suites = candidate.map(|candidate| sources::describe(candidate)).unwrap_or_default();
-        Some(Chosen {
+        let (archive, size, file) = match (pinned, local, candidate) {
+            (Some(pinned), ..) => (pinned.archive, pinned.size, pinned.file.clone()),
+            (_, Some(local), _) => local.archive(),
+            (_, _, Some(candidate)) => offer(candidate)?,
+            _ => return Err(Failure::new(format!("nobody has {} {}", package.name, package.version))),
+        };
+        Ok(Chosen {
             name: package.name.to_owned(),
             version: package.version.to_owned(),
             architecture: package.architecture.to_owned(),
             archive,
             size,
             file,
-            uri: candidate.filter(|c| c.sha256() == Some(archive)).and_then(|candidate| candidate.uri()),
+            uri: candidate.and_then(|candidate| candidate.uri()),
             named: local.is_some(),
-            source: suites,
+            source: candidate.map(sources::describe).unwrap_or_default(),
             vouched_by: candidate.and_then(|c| c.suites().find_map(|suite| keys.get(&suite.input.id)).cloned()),
             requested: package.requested,
             slots: package.slots.clone(),
         })
     };
-    solution.packages.iter().filter_map(one).collect()
+    solution.packages.iter().map(one).collect()
+}
+
+/// Digest, length and path of the archive that a source offers.
+fn offer(candidate: &Candidate<'_>) -> Outcome<(Digest, u64, String)> {
+    let missing = |field: &str| {
+        let (name, version) = (candidate.name(), candidate.version());
+        Failure::new(format!("{} says of {name} {version} no valid {field}", sources::describe(candidate)))
+            .hint("an archive is only taken if its source's index has its Filename, Size and SHA256")
+    };
+    let archive = candidate.sha256().ok_or_else(|| missing("SHA256"))?;
+    let size = candidate.size().ok_or_else(|| missing("Size"))?;
+    let file = candidate.filename().ok_or_else(|| missing("Filename"))?;
+    Ok((archive, size, file.to_owned()))
+}
+
+/// Fails for a file that this host's packages could do nothing with.
+fn check_architecture(local: &local::Local, architectures: &sources::Architectures) -> Outcome<()> {
+    let own = &local.architecture;
+    if own == "all" || *own == architectures.native || architectures.foreign.contains(own) {
+        return Ok(());
+    }
+    let message = format!("{} {} is made for {own}, not for {}", local.name, local.version, architectures.native);
+    Err(Failure::new(message).with_code(crate::failure::UNSATISFIABLE).hint(format!(
+        "where a program for {own} can run, `dpkg --add-architecture {own}` makes it an architecture of this host"
+    )))
 }
 
 /// What a view that exists holds, as a plan has it.

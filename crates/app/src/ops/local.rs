@@ -22,9 +22,13 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// What is asked for: just this version.
-    pub(crate) fn request(&self) -> String {
-        format!("{}={}", self.name, self.version)
+    /// What is asked for: just this version, and just this architecture where it is not the `native` one.
+    pub(crate) fn request(&self, native: &str) -> String {
+        let Self { name, version, architecture, .. } = self;
+        match architecture == native || architecture == "all" {
+            true => format!("{name}={version}"),
+            false => format!("{name}:{architecture}={version}"),
+        }
     }
 
     /// Whether it has the name, version and architecture of a package of a view.
@@ -39,6 +43,8 @@ impl Local {
             version: self.version.clone(),
             architecture: self.architecture.clone(),
             stanza: self.stanza.clone(),
+            archive: Some(self.digest),
+            ..Kept::default()
         }
     }
 

@@ -25,8 +25,8 @@ impl Marks {
 const DEPTH: u32 = 400;
 
 /// Chooses packages for `demands`.
-pub(super) fn mark(universe: &mut Universe<'_>, demands: &[Demand], recommends: bool) -> Marks {
-    let mut marker = Marker { universe, recommends, states: Vec::new(), deferred: Vec::new() };
+pub(super) fn mark(universe: &mut Universe<'_>, demands: &[Demand]) -> Marks {
+    let mut marker = Marker { universe, states: Vec::new(), deferred: Vec::new() };
     // As apt does, everything asked for is taken first, so that it satisfies what the others need.
     for demand in demands {
         // The best choice that meets whatever else is demanded of the package.
@@ -65,7 +65,6 @@ struct State {
 
 struct Marker<'u, 'a> {
     universe: &'u mut Universe<'a>,
-    recommends: bool,
     states: Vec<State>,
     deferred: Vec<PackageNumber>,
 }
@@ -138,10 +137,8 @@ impl<'a> Marker<'_, 'a> {
                 return false;
             }
         }
-        if self.recommends {
-            for group in &relations.recommends {
-                self.follow(group, false, false, depth);
-            }
+        for group in &relations.recommends {
+            self.follow(group, false, false, depth);
         }
         true
     }

@@ -25,7 +25,7 @@ use crate::apt::index::PreparedIndex;
 pub fn solve<'a>(index: &'a PreparedIndex, request: &'a Request<'a>) -> Result<Solution<'a>, Unsolvable> {
     let mut universe = universe::Universe::new(index, request);
     let demands = universe::demands(&mut universe)?;
-    let marks = mark::mark(&mut universe, &demands, request.recommends);
+    let marks = mark::mark(&mut universe, &demands);
     let marked: Vec<_> = marks.chosen.iter().flatten().copied().collect();
     if solution::fits(&mut universe, &demands, &marked) {
         return Ok(solution::assemble(universe, &demands, &marked));

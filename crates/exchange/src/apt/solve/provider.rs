@@ -97,7 +97,7 @@ impl<'a> State<'a> {
     fn add_gates(&mut self, demands: &[Demand], chosen: &[ChoiceNumber]) -> bool {
         let before = self.gates.len();
         let is_preferred = |state: &Self, choice: ChoiceNumber| state.preferred.get(choice as usize) == Some(&true);
-        for choice in reach(&mut self.universe, demands, chosen, true) {
+        for choice in reach(&mut self.universe, demands, chosen) {
             for group in &self.universe.relations(choice).recommends {
                 let follow = match is_preferred(self, choice) {
                     true => group.solutions.iter().any(|&choice| is_preferred(self, choice)),
@@ -315,7 +315,6 @@ pub(super) fn run<'a>(
     demands: &[Demand],
     marks: &Marks,
 ) -> Result<(Universe<'a>, Vec<ChoiceNumber>), Unsolvable> {
-    let recommends = universe.request.recommends;
     let preferred = (0..universe.choices.len() as u32).map(|choice| marks.contains(&universe, choice)).collect();
     let state = Rc::new(RefCell::new(State::new(universe, preferred)));
     let mut solver = Solver::new(Provider { state: state.clone() });
@@ -323,10 +322,8 @@ pub(super) fn run<'a>(
         let mut state = state.borrow_mut();
         demands.iter().map(|demand| state.require(&demand.choices)).collect()
     };
-    if recommends {
-        let marked: Vec<ChoiceNumber> = marks.chosen.iter().flatten().copied().collect();
-        state.borrow_mut().add_gates(demands, &marked);
-    }
+    let marked: Vec<ChoiceNumber> = marks.chosen.iter().flatten().copied().collect();
+    state.borrow_mut().add_gates(demands, &marked);
     let mut round = 0;
     let chosen = loop {
         let gates = state.borrow().gates.len() as u32;
@@ -347,7 +344,7 @@ pub(super) fn run<'a>(
         };
         let chosen: Vec<ChoiceNumber> = solvables.into_iter().filter_map(own).collect();
         round += 1;
-        if !recommends || round > ROUNDS || !state.borrow_mut().add_gates(demands, &chosen) {
+        if round > ROUNDS || !state.borrow_mut().add_gates(demands, &chosen) {
             break chosen;
         }
     };

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use aleph_component::Digest;
+
 use crate::apt::{
     index::Candidate,
     relation::{Name, Operator, Version, VersionError},
@@ -114,7 +116,7 @@ impl fmt::Display for Want {
 }
 
 /// A package that the view holds already. It is preferred to others as long as something needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// Its name.
     pub name: String,
@@ -124,6 +126,10 @@ pub struct Kept {
     pub architecture: String,
     /// Its control stanza, for when no suite offers it any more. Without one it can then not be kept.
     pub stanza: Option<String>,
+    /// The digest of its archive, if known: what is on offer as the same version with another is another package.
+    pub archive: Option<Digest>,
+    /// The slots that are filled for it. Recommendations among these come along again, whether or not others do.
+    pub slots: BTreeSet<String>,
 }
 
 /// Which of the kept packages move to the best version on offer. The others move only if they must.

@@ -68,12 +68,7 @@ impl Marked {
 }
 
 /// What of `chosen` the demands need, in the order in which apt would come to it.
-pub(super) fn reach(
-    universe: &mut Universe<'_>,
-    demands: &[Demand],
-    chosen: &[ChoiceNumber],
-    recommends: bool,
-) -> Vec<ChoiceNumber> {
+pub(super) fn reach(universe: &mut Universe<'_>, demands: &[Demand], chosen: &[ChoiceNumber]) -> Vec<ChoiceNumber> {
     let mut open = Marked::of(chosen);
     let mut order = Vec::new();
     let roots = demands.iter().flat_map(|demand| &demand.choices).copied();
@@ -85,8 +80,7 @@ pub(super) fn reach(
         }
         order.push(choice);
         let relations = universe.relations(choice);
-        let soft = relations.recommends.iter().filter(|_| recommends);
-        let solutions = relations.hard.iter().chain(soft).flat_map(|group| &group.solutions);
+        let solutions = relations.hard.iter().chain(&relations.recommends).flat_map(|group| &group.solutions);
         let start = stack.len();
         stack.extend(solutions.filter(|&&choice| open.has(choice)));
         stack[start..].reverse();
@@ -97,8 +91,7 @@ pub(super) fn reach(
 /// Whether what the demands need of `chosen`, which has at most one choice per package, is complete and without
 /// conflict.
 pub(super) fn fits(universe: &mut Universe<'_>, demands: &[Demand], chosen: &[ChoiceNumber]) -> bool {
-    let recommends = universe.request.recommends;
-    let needed = reach(universe, demands, chosen, recommends);
+    let needed = reach(universe, demands, chosen);
     let marks = Marked::of(&needed);
     let has = |choices: &[ChoiceNumber]| choices.iter().any(|&choice| marks.has(choice));
     demands.iter().all(|demand| has(&demand.choices))
@@ -112,8 +105,7 @@ pub(super) fn fits(universe: &mut Universe<'_>, demands: &[Demand], chosen: &[Ch
 
 /// Makes the solution from the solver's choices; what nothing needs is left out.
 pub(super) fn assemble<'a>(mut universe: Universe<'a>, demands: &[Demand], chosen: &[ChoiceNumber]) -> Solution<'a> {
-    let recommends = universe.request.recommends;
-    let mut chosen = reach(&mut universe, demands, chosen, recommends);
+    let mut chosen = reach(&mut universe, demands, chosen);
     let name = |choice: &ChoiceNumber| {
         let package = universe.package_of(*choice);
         (package.name, package.architecture)
@@ -128,9 +120,8 @@ pub(super) fn assemble<'a>(mut universe: Universe<'a>, demands: &[Demand], chose
         demands.iter().filter(|demand| demand.requested).flat_map(|demand| &demand.choices).copied().collect();
     let packages = chosen.iter().map(|&number| {
         let relations = universe.relations(number);
-        let soft = relations.recommends.iter().filter(|_| recommends);
         let mut slots = BTreeMap::new();
-        for group in relations.hard.iter().chain(soft) {
+        for group in relations.hard.iter().chain(&relations.recommends) {
             if let Some(position) = filled(&universe, &positions, group, number) {
                 add_slot(&mut slots, group.slot, position);
             }

@@ -4,6 +4,8 @@ mod random;
 
 use std::fs;
 
+use aleph_component::Digest;
+
 use super::*;
 use crate::apt::index::{Candidate, IndexInput};
 
@@ -146,7 +148,7 @@ fn versions_of_negative_priority_are_not_taken() {
         name: "a".to_owned(),
         version: "2".to_owned(),
         architecture: "amd64".to_owned(),
-        stanza: None,
+        ..Kept::default()
     }];
     check_request(text, &Request { keep, upgrade: Upgrade::All, ..pinned("f") }, "a=2 f=1");
 }
@@ -242,6 +244,7 @@ fn what_a_view_holds_stays_unless_it_must_move() {
         version: version.to_owned(),
         architecture: "amd64".to_owned(),
         stanza: stanza.map(self::stanza),
+        ..Kept::default()
     };
     let keep = vec![kept("a", "1", None), kept("l", "1", Some("l 1 Provides: old")), kept("y", "1", None)];
     let view = |wants| Request { keep: keep.clone(), ..request(wants) };
@@ -259,6 +262,44 @@ fn what_a_view_holds_stays_unless_it_must_move() {
     let solution = solve(&index, &request).unwrap();
     assert_eq!(solution.packages.iter().map(|chosen| chosen.kept).collect::<Vec<_>>(), [Some(0), None, None]);
     assert_eq!(solution.packages.iter().map(|chosen| chosen.requested).collect::<Vec<_>>(), [true, true, false]);
+}
+
+/// As apt tells versions apart: a package that was built again is another one, though its number is the same.
+#[test]
+fn one_version_with_two_archives_is_two_packages() {
+    let [old, new] = [Digest::of(b"old"), Digest::of(b"new")];
+    let text = format!("a 1 SHA256: {new}; Depends: n\n n 1\n o 1");
+    let kept = Kept {
+        name: "a".to_owned(),
+        version: "1".to_owned(),
+        architecture: "amd64".to_owned(),
+        stanza: Some(stanza("a 1 Depends: o")),
+        archive: Some(old),
+        ..Kept::default()
+    };
+    let view = Request { keep: vec![kept.clone()], ..request("a") };
+    check_request(&text, &view, "a=1 o=1");
+    check_request(&text, &Request { upgrade: Upgrade::All, ..view }, "a=1 n=1");
+    let same = Kept { archive: Some(new), ..kept };
+    check_request(&text, &Request { keep: vec![same], ..request("a") }, "a=1 n=1");
+}
+
+/// What came along as a recommendation stays, as it does with apt, and brings nothing else along.
+#[test]
+fn recommendations_that_were_followed_are_followed_again() {
+    let text = "a 1 Depends: d; Recommends: r, s, d (>= 2)\n a 2 Depends: d; Recommends: r, t\n d 1\n d 2\n r 1\n r 2\n s 1\n t 1\n b 1 Recommends: s";
+    let kept = |name: &str, version: &str, slots: &[&str]| Kept {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        architecture: "amd64".to_owned(),
+        slots: slots.iter().map(|&slot| slot.to_owned()).collect(),
+        ..Kept::default()
+    };
+    let keep = vec![kept("a", "1", &["d", "r"]), kept("d", "1", &[]), kept("r", "1", &[]), kept("s", "1", &[])];
+    let view = |wants| Request { keep: keep.clone(), ..request(wants) };
+    check_request(text, &view("a b"), "a=1 b=1 d=1 r=1");
+    check_request(text, &view("b"), "b=1");
+    check_request(text, &Request { upgrade: Upgrade::All, ..view("a") }, "a=2 d=2 r=2");
 }
 
 #[test]
@@ -326,7 +367,7 @@ fn the_solver_agrees_with_the_marks() {
     let request = Request { recommends: true, ..request("a") };
     let mut universe = universe::Universe::new(&index, &request);
     let demands = universe::demands(&mut universe).unwrap();
-    let marks = mark::mark(&mut universe, &demands, true);
+    let marks = mark::mark(&mut universe, &demands);
     let (universe, chosen) = provider::run(universe, &demands, &marks).unwrap();
     assert_eq!(solution::assemble(universe, &demands, &chosen), solve(&index, &request).unwrap());
 }

@@ -5,6 +5,8 @@ mod want;
 
 use std::{collections::HashMap, rc::Rc};
 
+use aleph_component::Digest;
+
 pub(super) use want::demands;
 
 use super::{Offer, Request, Want};
@@ -35,6 +37,13 @@ pub(super) struct Choice<'a> {
     pub(super) importance: u8,
     pub(super) sequence: u32,
     pub(super) priority: i32,
+}
+
+impl Choice<'_> {
+    /// The digest of its archive, where a source gives one.
+    fn archive(&self) -> Option<Digest> {
+        self.candidate.and_then(|candidate| candidate.sha256())
+    }
 }
 
 /// A name on an architecture; `all` counts as the native one.
@@ -71,6 +80,7 @@ pub(super) struct Exclusion<'a> {
 pub(super) struct Relations<'a> {
     /// `Pre-Depends` and `Depends`.
     pub(super) hard: Vec<Rc<Group<'a>>>,
+    /// What comes along if it can: what is recommended, as far as the request wants that.
     pub(super) recommends: Vec<Rc<Group<'a>>>,
     pub(super) excludes: Vec<Exclusion<'a>>,
     /// Set if a field cannot be read: then the choice cannot be used.
@@ -87,6 +97,8 @@ pub(super) struct Universe<'a> {
     relations: Vec<Option<Rc<Relations<'a>>>>,
     groups: HashMap<(&'a str, &'a str), Result<Rc<Group<'a>>, String>>,
     exclusions: HashMap<&'a str, Result<Rc<[ChoiceNumber]>, String>>,
+    /// The positions in [`Request::keep`] of what has a name.
+    kept: HashMap<&'a str, Vec<usize>>,
     /// What kept packages that are on offer no more provide.
     kept_provides: Vec<(usize, Provided<'a>)>,
     /// What is on offer and ruled out by its priority, by name.
@@ -106,7 +118,9 @@ pub(super) struct Demand {
 impl<'a> Universe<'a> {
     pub(super) fn new(index: &'a PreparedIndex, request: &'a Request<'a>) -> Self {
         let mut kept_provides = Vec::new();
+        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
         for (number, kept) in request.keep.iter().enumerate() {
+            names.entry(&kept.name).or_default().push(number);
             let provides = kept.stanza.as_deref().and_then(|stanza| field(stanza, "Provides"));
             let provides = provides.and_then(|text| parse_provides(text).ok()).unwrap_or_default();
             kept_provides.extend(provides.into_iter().map(|provided| (number, provided)));
@@ -120,6 +134,7 @@ impl<'a> Universe<'a> {
             relations: Vec::new(),
             groups: HashMap::new(),
             exclusions: HashMap::new(),
+            kept: names,
             kept_provides,
             ruled_out: HashMap::new(),
         }
@@ -138,9 +153,12 @@ impl<'a> Universe<'a> {
         let mut found: Vec<Choice<'a>> = Vec::new();
         if !self.request.forbidden.contains(name) {
             found.extend(self.index.candidates(name).filter_map(|candidate| self.offered(candidate)));
-            for (number, kept) in self.request.keep.iter().enumerate().filter(|(_, kept)| kept.name == name) {
+            for &number in self.kept.get(name).into_iter().flatten() {
+                let kept = &self.request.keep[number];
                 let same = |choice: &&mut Choice<'_>| {
-                    choice.version.as_str() == kept.version && choice.architecture == kept.architecture
+                    choice.version.as_str() == kept.version
+                        && choice.architecture == kept.architecture
+                        && kept.archive.is_none_or(|archive| choice.archive() == Some(archive))
                 };
                 match found.iter_mut().find(same) {
                     Some(choice) => choice.kept = Some(number),

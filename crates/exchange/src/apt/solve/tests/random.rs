@@ -137,7 +137,7 @@ proptest! {
         // The solver without apt's choices as the answer.
         let mut universe = universe::Universe::new(&index, &request);
         let demands = universe::demands(&mut universe).unwrap();
-        let marks = mark::mark(&mut universe, &demands, false);
+        let marks = mark::mark(&mut universe, &demands);
         let direct = provider::run(universe, &demands, &marks)
             .map(|(universe, chosen)| solution::assemble(universe, &demands, &chosen));
         prop_assert_eq!(direct.is_ok(), expected, "{:?}", direct);

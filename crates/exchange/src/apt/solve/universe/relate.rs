@@ -36,9 +36,14 @@ impl<'a> Universe<'a> {
         for group in groups(values[0]).chain(groups(values[1])) {
             relations.hard.extend(self.group(group, architecture)?);
         }
-        // What is only recommended must not make a package unusable.
-        for group in groups(values[2]) {
-            relations.recommends.extend(self.group(group, architecture).ok().flatten());
+        let filled = self.filled(number);
+        if self.request.recommends || !filled.is_empty() {
+            let hard: Vec<&str> = relations.hard.iter().map(|group| group.slot).collect();
+            let all = self.request.recommends;
+            let follow = |slot: &&str| all || (filled.contains(slot) && !hard.contains(slot));
+            // What is only recommended must not make a package unusable.
+            let found = groups(values[2]).filter_map(|group| self.group(group, architecture).ok().flatten());
+            relations.recommends = found.filter(|group| follow(&group.slot)).collect();
         }
         for (field, text) in [("Conflicts", values[3]), ("Breaks", values[4])] {
             for group in groups(text) {
@@ -57,6 +62,14 @@ impl<'a> Universe<'a> {
         }
         relations.excludes.extend(self.siblings(number));
         Ok(())
+    }
+
+    /// The slots that the view fills for a package, in whatever version.
+    fn filled(&self, choice: ChoiceNumber) -> Vec<&'a str> {
+        let package = self.package_of(choice);
+        let kept = self.kept.get(package.name).into_iter().flatten().map(|&at| &self.request.keep[at]);
+        let own = kept.filter(|kept| self.real(&kept.architecture) == package.architecture);
+        own.flat_map(|kept| &kept.slots).map(String::as_str).collect()
     }
 
     /// What a choice excludes of its own name on other architectures: everything, or all but its own version if both

@@ -1,0 +1,134 @@
+//! What a source offers, and what becomes of it in a view.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
+
+mod support;
+
+use std::{fs, path::PathBuf, process::Command};
+
+use aleph_component::Digest;
+use support::{Ran, World, packages::Package};
+
+/// A world with a directory of packages as its only source, which nobody signs.
+struct Offers {
+    world: World,
+    directory: PathBuf,
+}
+
+impl Offers {
+    fn new() -> Self {
+        let world = World::new();
+        let directory = world.directory.join("repo");
+        fs::create_dir(&directory).expect("a directory");
+        let offers = Self { world, directory };
+        offers.list("");
+        offers.configure("trusted=yes");
+        offers
+    }
+
+    /// Writes the list of sources.
+    fn configure(&self, options: &str) {
+        let text = format!("deb [{options}] file://{} ./\n", self.directory.display());
+        fs::write(self.world.directory.join("sources.list"), text).expect("it is written");
+    }
+
+    fn list(&self, text: &str) {
+        fs::write(self.directory.join("Packages"), text).expect("it is written");
+    }
+
+    /// Offers just these, and tells the view's user.
+    fn offer(&self, packages: Vec<Package<'_>>) {
+        let stanza = |package: Package<'_>| {
+            let path = package.build(&self.directory);
+            let bytes = fs::read(&path).expect("it was built");
+            let control = Command::new("dpkg-deb").arg("-f").arg(&path).output().expect("dpkg-deb starts").stdout;
+            let name = path.file_name().expect("it has a name").display().to_string();
+            let (control, digest) = (String::from_utf8_lossy(&control).into_owned(), Digest::of(&bytes));
+            format!("{control}Filename: ./{name}\nSize: {}\nSHA256: {digest}\n\n", bytes.len())
+        };
+        self.list(&packages.into_iter().map(stanza).collect::<String>());
+        self.run(&["source", "update"]).good();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.world.aleph(arguments);
+        Ran::of(command.env("ALEPH_SOURCES", self.world.directory.join("sources.list")))
+    }
+
+    /// What the view holds, by name and version.
+    fn held(&self) -> Vec<String> {
+        let out = self.run(&["list", "--all"]).good().out;
+        let first = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        out.lines().map(first).collect()
+    }
+}
+
+fn package<'a>(name: &'a str, fields: &'a str, content: &str) -> Package<'a> {
+    Package::new(name, "1").fields(fields).file(format!("usr/share/{name}/content"), 0o644, content)
+}
+
+#[test]
+fn recommended_packages_are_missed_and_stay() {
+    let offers = Offers::new();
+    let all = || {
+        vec![
+            package("a", "Recommends: r\n", ""),
+            package("b", "Recommends: s\n", ""),
+            package("r", "", ""),
+            package("s", "", ""),
+        ]
+    };
+    offers.offer(all());
+    offers.run(&["add", "a"]).good();
+    assert_eq!(offers.held(), ["a 1"]);
+    offers.run(&["add", "--recommends", "a"]).good();
+    assert_eq!(offers.held(), ["a 1", "r 1"]);
+    assert!(offers.run(&["add", "--recommends", "a"]).good().out.contains("has that already"));
+    offers.run(&["add", "b"]).good();
+    assert_eq!(offers.held(), ["a 1", "b 1", "r 1"]);
+    offers.run(&["remove", "a"]).good();
+    assert_eq!(offers.held(), ["b 1"]);
+}
+
+#[test]
+fn a_package_that_a_source_built_again_is_another() {
+    let offers = Offers::new();
+    offers.offer(vec![package("a", "", "first"), package("b", "", "")]);
+    offers.run(&["add", "a"]).good();
+    offers.offer(vec![package("a", "Depends: c\n", "second"), package("b", "", ""), package("c", "", "")]);
+    offers.run(&["add", "b"]).good();
+    assert_eq!(offers.held(), ["a 1", "b 1"]);
+    offers.run(&["update"]).good();
+    assert_eq!(offers.held(), ["a 1", "b 1", "c 1"]);
+}
+
+#[test]
+fn what_an_index_says_too_little_of_is_not_taken() {
+    let offers = Offers::new();
+    offers.offer(vec![package("a", "Depends: b\n", ""), package("b", "", "")]);
+    let text = fs::read_to_string(offers.directory.join("Packages")).expect("it is there");
+    let (first, last) = text.split_once("\n\n").expect("there are two");
+    let without = |field: &str| {
+        let kept: String = last.lines().filter(|line| !line.starts_with(field)).flat_map(|line| [line, "\n"]).collect();
+        offers.list(&format!("{first}\n\n{kept}"));
+        offers.run(&["source", "update"]).good();
+        offers.run(&["add", "a"])
+    };
+    without("SHA256").failed(1, &["says of b 1 no valid SHA256"]);
+    without("Size").failed(1, &["says of b 1 no valid Size"]);
+    without("Filename").failed(1, &["says of b 1 no valid Filename"]);
+    without("Nothing").good();
+}
+
+#[test]
+fn a_file_for_another_architecture_is_refused() {
+    let world = World::new();
+    Package::new("a", "1").build(&world.directory);
+    let tree = world.directory.join("a-1.tree");
+    let control = fs::read_to_string(tree.join("DEBIAN/control")).expect("it is there");
+    fs::write(tree.join("DEBIAN/control"), control.replace(": all", ": s390x")).expect("it is written");
+    let mut build = Command::new("dpkg-deb");
+    build.args(["--root-owner-group", "-b", "a-1.tree", "a.deb"]).current_dir(&world.directory);
+    assert!(build.output().expect("dpkg-deb starts").status.success());
+    world.run(["add", "./a.deb"]).failed(3, &["a 1 is made for s390x, not for", "dpkg --add-architecture s390x"]);
+}
