@@ -1,6 +1,8 @@
 //! Which keys may vouch for a source.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fs, path::PathBuf};
+
+use aleph_component::{Digest, Hasher};
 
 use super::SourceFailure;
 use crate::apt::{
@@ -33,18 +35,29 @@ impl<'a> Keys<'a> {
         Ok(&self.known[&name])
     }
 
-    fn read(&self, signed_by: &[SignedBy]) -> Result<Keyring, SourceFailure> {
-        if signed_by.is_empty() {
-            return Ok(self.trusted());
+    /// Stands for these keys: another one if any of the files that hold them changed.
+    pub(super) fn mark(&self, signed_by: &[SignedBy]) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.field(format!("{signed_by:?}").as_bytes());
+        for file in self.named(signed_by).into_iter().chain(self.trusted_files(signed_by)) {
+            hasher.field(file.as_os_str().as_encoded_bytes());
+            hasher.field(&fs::read(file).unwrap_or_default());
         }
+        hasher.finish()
+    }
+
+    fn read(&self, signed_by: &[SignedBy]) -> Result<Keyring, SourceFailure> {
         let mut keyring = Keyring::default();
+        for file in self.named(signed_by) {
+            keyring.extend(Keyring::read(&file)?);
+        }
+        // Files without a usable key count for nothing.
+        let trusted = self.trusted_files(signed_by);
+        trusted.iter().filter_map(|file| Keyring::read(file).ok()).for_each(|keys| keyring.extend(keys));
         let mut fingerprints = Vec::new();
         for signer in signed_by {
             match signer {
-                SignedBy::File(path) => {
-                    let path = self.config.locate(&self.config.root, &path.to_string_lossy());
-                    keyring.extend(Keyring::read(&path)?);
-                }
+                SignedBy::File(_) => {}
                 SignedBy::Inline(text) => {
                     let inline = Keyring::parse(text.as_bytes());
                     if inline.is_empty() {
@@ -56,19 +69,26 @@ impl<'a> Keys<'a> {
             }
         }
         if !fingerprints.is_empty() {
-            let mut trusted = self.trusted();
-            trusted.retain(&fingerprints);
-            keyring.extend(trusted);
+            keyring.retain(&fingerprints);
         }
         Ok(keyring)
     }
 
-    /// All keys that apt trusts: `trusted.gpg` and `trusted.gpg.d`. Files without a usable key count for nothing.
-    fn trusted(&self) -> Keyring {
+    /// The files that are named.
+    fn named(&self, signed_by: &[SignedBy]) -> Vec<PathBuf> {
+        let path = |signer: &SignedBy| match signer {
+            SignedBy::File(path) => Some(self.config.locate(&self.config.root, &path.to_string_lossy())),
+            _ => None,
+        };
+        signed_by.iter().filter_map(path).collect()
+    }
+
+    /// The files of all keys that apt trusts, if no key is named other than by its fingerprint.
+    fn trusted_files(&self, signed_by: &[SignedBy]) -> Vec<PathBuf> {
+        if !signed_by.iter().all(|signer| matches!(signer, SignedBy::Fingerprint { .. })) {
+            return Vec::new();
+        }
         let parts = self.config.etc("trustedparts", "trusted.gpg.d");
-        let files = self.config.files(self.config.etc("trusted", "trusted.gpg"), &parts, &["gpg", "asc"]);
-        let mut all = Keyring::default();
-        files.iter().filter_map(|file| Keyring::read(file).ok()).for_each(|keyring| all.extend(keyring));
-        all
+        self.config.files(self.config.etc("trusted", "trusted.gpg"), &parts, &["gpg", "asc"])
     }
 }
