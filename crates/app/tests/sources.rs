@@ -4,7 +4,11 @@
 
 mod support;
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use aleph_component::Digest;
 use support::{Ran, World, packages::Package};
@@ -131,4 +135,41 @@ fn a_file_for_another_architecture_is_refused() {
     build.args(["--root-owner-group", "-b", "a-1.tree", "a.deb"]).current_dir(&world.directory);
     assert!(build.output().expect("dpkg-deb starts").status.success());
     world.run(["add", "./a.deb"]).failed(3, &["a 1 is made for s390x, not for", "dpkg --add-architecture s390x"]);
+}
+
+#[test]
+fn an_index_is_prepared_once_whoever_comes_together() {
+    let offers = Offers::new();
+    offers.offer(vec![package("a", "", "")]);
+    let cache = offers.world.directory.join("cache/apt");
+    let apt = fs::read_dir(cache).expect("it is there").flatten().next().expect("there is one").path();
+    let indices = || {
+        let names = fs::read_dir(&apt).expect("it is there").flatten().map(|entry| entry.path());
+        names.filter(|path| path.display().to_string().contains("/index-")).collect::<Vec<_>>()
+    };
+    for _ in 0..8 {
+        indices().iter().for_each(|path| fs::remove_file(path).expect("it can be removed"));
+        let search = |_| {
+            let mut command = offers.world.aleph(["search", "a"]);
+            command.env("ALEPH_SOURCES", offers.world.directory.join("sources.list"));
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+        };
+        for process in (0..8).map(search).collect::<Vec<_>>() {
+            Ran::from(process.wait_with_output().expect("it ends")).good();
+        }
+        assert_eq!(indices().len(), 1);
+    }
+}
+
+#[test]
+fn a_source_counts_as_it_is_configured_now() {
+    let offers = Offers::new();
+    offers.offer(vec![package("a", "", "")]);
+    assert!(offers.run(&["search", "a"]).good().out.contains("made for a test"));
+    offers.configure("trusted=no");
+    offers.run(&["add", "a"]).failed(1, &["no source could be asked"]);
+    fs::write(offers.world.directory.join("sources.list"), "").expect("it is written");
+    offers.run(&["add", "a"]).failed(3, &["no source offers a package called `a`"]);
+    offers.configure("trusted=yes");
+    offers.run(&["add", "a"]).good();
 }

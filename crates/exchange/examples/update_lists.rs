@@ -37,7 +37,7 @@ fn main() {
     for report in lists.update(&sources, &config, &fetcher, SystemTime::now(), &Print).expect("lists") {
         println!("{report:#?}");
     }
-    for suite in lists.suites(&config).expect("state") {
+    for suite in lists.known(&sources, &config, SystemTime::now()).expect("state").suites {
         println!("{suite:#?}");
     }
     eprintln!("{:?}", start.elapsed());

@@ -19,6 +19,7 @@ mod report;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::{path::PathBuf, time::SystemTime};
 
@@ -29,6 +30,7 @@ pub use state::StateError;
 use super::{config::AptConfig, release::Timestamp, sources::AptSource};
 use crate::net::{Fetcher, Monitor};
 use archive::Archive;
+use keys::Keys;
 use state::{ArchiveState, State};
 
 /// The indices of all sources, in a directory.
@@ -68,6 +70,16 @@ pub struct Suite {
     pub date: Option<Timestamp>,
 }
 
+/// What there is of the sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What can be used.
+    pub suites: Vec<Suite>,
+    /// The addresses and suites of the sources of which something was heard that nobody vouches for any more: their keys
+    /// or whether they are trusted changed since. They have to be asked again.
+    pub doubted: Vec<(String, String)>,
+}
+
 /// Who vouches for a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
@@ -102,21 +114,30 @@ impl Lists {
         Self { directory: directory.into() }
     }
 
-    /// What there is since the last update, in the order of the sources; nothing if there was none.
+    /// What there is of the `sources` since the last update, in their order: of those that are still configured, with
+    /// what is still wanted of them, as far as somebody who may still do so vouches for it.
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub fn suites(&self, config: &AptConfig) -> Result<Vec<Suite>, StateError> {
+    pub fn known(&self, sources: &[AptSource], config: &AptConfig, now: SystemTime) -> Result<Known, StateError> {
         let state = State::read(&self.directory)?;
         let default = config.default_release.as_deref();
-        let all = state.archives.iter();
-        Ok(all.flat_map(|archive| archive.suites(&self.directory, default)).collect())
+        let mut keys = Keys::new(config);
+        let mut known = Known::default();
+        for archive in archive::group(sources, config) {
+            let Some(state) = state.find(&archive) else { continue };
+            match trust::vouches(&archive, state, &mut keys, &self.directory, now) {
+                Some(trust) => known.suites.extend(state.suites(&archive, &trust, &self.directory, default)),
+                None => known.doubted.push((archive.shown_uri(), archive.suite.clone())),
+            }
+        }
+        Ok(known)
     }
 
     /// Brings everything up to date; the reports are in the order in which the sources first name each archive and suite.
     ///
-    /// A source that fails keeps what there was of it, and does not keep the others from being updated. What is no
-    /// longer among the `sources` is forgotten.
+    /// A source that fails keeps what there was of it, if that is still vouched for, and does not keep the others from
+    /// being updated. What is no longer among the `sources` is forgotten.
     ///
     /// # Errors
     /// If the directory of the lists cannot be used; nothing has changed then.
@@ -134,6 +155,7 @@ impl Lists {
         let archives = archive::group(sources, config);
         let releases = release::fetch(&archives, &old, &self.directory, config, fetcher, now, monitor);
         let results = index::fetch(&archives, releases, &self.directory, fetcher, monitor);
+        let mut keys = Keys::new(config);
         let mut state = State::default();
         let mut reports = Vec::new();
         for (archive, result) in archives.iter().zip(results) {
@@ -149,6 +171,10 @@ impl Lists {
                     archive.report(outcome, found.warnings)
                 }
                 Err(reason) => {
+                    let is_good = |before: &&ArchiveState| {
+                        trust::vouches(archive, before, &mut keys, &self.directory, now).is_some()
+                    };
+                    let before = before.filter(is_good);
                     state.archives.extend(before.cloned());
                     archive.report(SourceOutcome::Failed { reason, kept: before.is_some() }, Vec::new())
                 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aleph_exchange::{
-    apt::download::deb_uri,
+    apt::{download::deb_uri, update::Suite},
     net::{Expected, Request, Uri},
 };
 use aleph_store::{Origin, Store};
@@ -39,9 +39,9 @@ pub(crate) fn download(
         return Ok(paths);
     }
     let apt = Apt::read(host, printer)?;
-    let cache = archives(host)?;
+    let (cache, suites) = (archives(host)?, apt.known()?.suites);
     let requests: Vec<Request> =
-        wanted.iter().map(|&index| request(&apt, &chosen[index], &cache)).collect::<Outcome<_>>()?;
+        wanted.iter().map(|&index| request(&suites, &chosen[index], &cache)).collect::<Outcome<_>>()?;
     let fetched = {
         let line = Line::new(printer, "downloading");
         apt.fetcher(host).fetch(&requests, &line)?
@@ -76,10 +76,10 @@ fn archives(host: &Host) -> Outcome<PathBuf> {
 
 /// The archive's own address if a source offers it now; else the same path at every source's address, which is where a
 /// pinned version may still be.
-fn request(apt: &Apt, chosen: &Chosen, cache: &std::path::Path) -> Outcome<Request> {
+fn request(suites: &[Suite], chosen: &Chosen, cache: &std::path::Path) -> Outcome<Request> {
     let mut uris: Vec<Uri> = chosen.uri.iter().map(|uri| uri.parse()).collect::<Result<_, _>>()?;
     // No source has a local file's path.
-    let suites = if chosen.file.starts_with('/') { Vec::new() } else { apt.lists().suites(&apt.config)? };
+    let suites = if chosen.file.starts_with('/') { &[] } else { suites };
     for suite in suites {
         let uri = deb_uri(&suite.base_uri, &chosen.file)?;
         if !uris.contains(&uri) {

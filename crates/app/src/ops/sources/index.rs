@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
 
@@ -19,21 +19,45 @@ use crate::{failure::Outcome, host::Host, output::Printer};
 /// What all sources offer. They are asked first if they never were.
 pub(crate) fn index(host: &Host, printer: &Printer) -> Outcome<PreparedIndex> {
     let apt = Apt::read(host, printer)?;
-    let mut suites = apt.lists().suites(&apt.config)?;
-    if suites.is_empty() && !apt.sources.is_empty() {
+    let mut known = apt.known()?;
+    if known.suites.is_empty() && !apt.sources.is_empty() {
         printer.note("asking the sources what they offer");
         report::ask(host, printer, &apt)?;
-        suites = apt.lists().suites(&apt.config)?;
+        known = apt.known()?;
     }
+    for (uri, suite) in &known.doubted {
+        printer.warning(&format!("{uri} {suite} is left out: nobody who may do so vouches for what was heard of it"));
+        printer.note("  try: `aleph source update` asks it again");
+    }
+    let suites = known.suites;
     let path = apt.directory.join(format!("{PREFIX}{}", key(&suites)));
     if let Ok(index) = PreparedIndex::open(&path) {
         return Ok(index);
     }
     fs::create_dir_all(&apt.directory)?;
+    // Until it is open, nobody else may take this index for one that is no longer needed.
+    let _lock = lock(&apt.directory, printer)?;
+    if let Ok(index) = PreparedIndex::open(&path) {
+        return Ok(index);
+    }
     let inputs: Vec<IndexInput> = suites.into_iter().map(input).collect();
     PreparedIndex::build(&inputs, &path)?;
     forget_others(&apt.directory, &path)?;
     Ok(PreparedIndex::open(&path)?)
+}
+
+/// Makes this process the only one that prepares an index.
+fn lock(directory: &Path, printer: &Printer) -> Outcome<File> {
+    let file = File::options().create(true).append(true).open(directory.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+        Err(TryLockError::WouldBlock) => {
+            printer.note("another process is preparing the index; waiting for it");
+            file.lock()?;
+        }
+    }
+    Ok(file)
 }
 
 const PREFIX: &str = "index-";
@@ -64,6 +88,7 @@ fn input(suite: Suite) -> IndexInput {
     }
 }
 
+/// Removes other indices, and what a process that was killed left of one.
 fn forget_others(directory: &Path, keep: &PathBuf) -> Outcome<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -81,7 +106,7 @@ pub(crate) fn pins(host: &Host, printer: &Printer) -> Outcome<impl Fn(&Candidate
     let apt = Apt::read(host, printer)?;
     let preferences = Preferences::read(&apt.config);
     preferences.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
-    let suites = apt.lists().suites(&apt.config)?;
+    let suites = apt.known()?.suites;
     let suites: HashMap<String, Suite> = suites.into_iter().map(|suite| (suite.id.clone(), suite)).collect();
     Ok(move |candidate: &Candidate<'_>| {
         if preferences.is_silent_about(candidate.name()) {
@@ -107,7 +132,7 @@ pub(crate) fn describe(candidate: &Candidate<'_>) -> String {
 /// The keys that vouch for the suites, by the ids of these.
 pub(crate) fn vouched_by(host: &Host, printer: &Printer) -> Outcome<HashMap<String, String>> {
     let apt = Apt::read(host, printer)?;
-    let suites = apt.lists().suites(&apt.config)?;
+    let suites = apt.known()?.suites;
     let key = |suite: Suite| match suite.trust {
         Trust::Signed(fingerprint) => Some((suite.id, fingerprint)),
         Trust::Unverified => None,

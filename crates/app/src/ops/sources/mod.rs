@@ -12,7 +12,7 @@ use aleph_exchange::{
     apt::{
         config::AptConfig,
         sources::{AptSource, Kind, SourceList, read_sources, read_sources_file},
-        update::Lists,
+        update::{Known, Lists},
     },
     net::Fetcher,
 };
@@ -57,6 +57,11 @@ impl Apt {
 
     fn lists(&self) -> Lists {
         Lists::new(self.directory.join("lists"))
+    }
+
+    /// What there is of the sources as they are configured now.
+    fn known(&self) -> Outcome<Known> {
+        Ok(self.lists().known(&self.sources, &self.config, Host::clock())?)
     }
 
     fn fetcher(&self, host: &Host) -> Fetcher {

@@ -99,7 +99,7 @@ pub(crate) fn list(host: &Host, printer: &Printer) -> Outcome {
     if apt.sources.is_empty() {
         return Err(none());
     }
-    let suites = apt.lists().suites(&apt.config)?;
+    let suites = apt.known()?.suites;
     let sources: Vec<_> = apt
         .sources
         .iter()

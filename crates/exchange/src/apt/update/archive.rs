@@ -78,14 +78,26 @@ impl Archive<'_> {
         self.suite.ends_with('/')
     }
 
+    /// Fails if its sources say that it is not to be used, or contradict each other.
+    pub(super) fn check_sources(&self) -> Result<(), SourceFailure> {
+        match (self.contradicts, self.first().trusted) {
+            (true, _) => Err(SourceFailure::Contradiction),
+            (_, Some(false)) => Err(SourceFailure::Distrusted),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an index is one of those wanted. A flat archive has but one.
+    pub(super) fn wants(&self, component: &str, architecture: &str) -> bool {
+        let mut wanted = self.wanted.iter();
+        let is_this =
+            |(one, other): &(String, String)| one == component && (other == architecture || architecture == "all");
+        self.is_flat() || wanted.any(is_this)
+    }
+
     /// Where it is: one address, or those that its list of mirrors names, the preferred first.
     pub(super) fn bases(&self) -> Result<Vec<Uri>, SourceFailure> {
-        if self.contradicts {
-            return Err(SourceFailure::Contradiction);
-        }
-        if self.first().trusted == Some(false) {
-            return Err(SourceFailure::Distrusted);
-        }
+        self.check_sources()?;
         let Some(path) = &self.mirrors else { return Ok(vec![self.uri.parse()?]) };
         let failed = |source| SourceFailure::Mirrors { path: path.clone(), source };
         let text = fs::read_to_string(path).map_err(|error| failed(Some(error)))?;

@@ -194,6 +194,7 @@ fn accept(
                 false => {
                     let verified = verify_clearsigned(&bytes, keys.of(&source.signed_by)?, rules.now)?;
                     state.signer = Some(verified.signer);
+                    state.keys = Some(keys.mark(&source.signed_by));
                     verified.text
                 }
             };
@@ -212,6 +213,7 @@ fn accept(
             state.release = Some(keep(&text)?);
             state.signature = Some(keep(&signature)?);
             state.signer = Some(verified.signer);
+            state.keys = Some(keys.mark(&source.signed_by));
             verified.text
         }
     };

@@ -78,6 +78,9 @@ pub(super) struct ArchiveState {
     pub(super) signature: Option<Digest>,
     /// The fingerprint of the key that signed it; none if the source is trusted without.
     pub(super) signer: Option<String>,
+    /// Which keys could have signed it: [`Keys::mark`](super::keys::Keys::mark).
+    #[serde(default)]
+    pub(super) keys: Option<Digest>,
     pub(super) date: Option<Timestamp>,
     pub(super) origin: String,
     pub(super) label: String,
@@ -152,6 +155,7 @@ impl ArchiveState {
             release: None,
             signature: None,
             signer: None,
+            keys: None,
             date: None,
             origin: String::new(),
             label: String::new(),
@@ -191,7 +195,14 @@ impl ArchiveState {
         (releases, self.indices.iter().map(|index| index.digest).collect())
     }
 
-    pub(super) fn suites(&self, directory: &Path, default_release: Option<&str>) -> Vec<Suite> {
+    /// What of it `archive` wants, vouched for like this.
+    pub(super) fn suites(
+        &self,
+        archive: &Archive<'_>,
+        trust: &Trust,
+        directory: &Path,
+        default_release: Option<&str>,
+    ) -> Vec<Suite> {
         let name = if self.archive.is_empty() { &self.suite } else { &self.archive };
         let release = Release {
             suite: self.archive.clone(),
@@ -213,9 +224,10 @@ impl ArchiveState {
             base_uri: self.base_uri.clone(),
             priority: release.priority(default_release),
             packages: super::files::packages(directory, &index.digest),
-            trust: self.signer.clone().map_or(Trust::Unverified, Trust::Signed),
+            trust: trust.clone(),
             date: self.date,
         };
-        self.indices.iter().map(suite).collect()
+        let wanted = self.indices.iter().filter(|index| archive.wants(&index.component, &index.architecture));
+        wanted.map(suite).collect()
     }
 }

@@ -191,9 +191,53 @@ fn signatures_count() {
 fn an_unchanged_file_is_verified_again() {
     let (mirror, host) = updated();
     host.write("keys/mirror.gpg", Signer::new().binary());
-    check_kept(&host, &host.update(SOURCE, &mirror), |reason| matches!(reason, SourceFailure::Verify(_)));
+    check_failed(SOURCE, &mirror, &host, |reason| matches!(reason, SourceFailure::Verify(_)));
     fs::remove_file(host.root.path().join("keys/mirror.gpg")).unwrap();
-    check_kept(&host, &host.update(SOURCE, &mirror), |reason| matches!(reason, SourceFailure::Keyring(_)));
+    check_failed(SOURCE, &mirror, &host, |reason| matches!(reason, SourceFailure::Keyring(_)));
+}
+
+/// Without an update: what is no longer configured, wanted or vouched for is not there.
+#[test]
+fn the_configuration_counts_as_it_is_now() {
+    let (mut mirror, host) = published();
+    mirror.index("contrib", "amd64", "Package: c\n");
+    mirror.publish();
+    host.update(&format!("{SOURCE} contrib"), &mirror);
+    let uri = mirror.server.uri("/debian");
+    let configure = |text: &str| {
+        let text = text.replace("MIRROR", &uri);
+        let sources = parse_one_line_sources(&text, Path::new("x"), &host.config().source_defaults()).unwrap();
+        host.sources.replace(sources);
+        (host.texts(), host.known().doubted.len())
+    };
+    let signed = |keys: &str| configure(&SOURCE.replace("/keys/mirror.gpg", keys));
+    let main = || (vec![TEXT.to_owned()], 0);
+    assert_eq!(configure(SOURCE), main());
+    assert_eq!(configure(""), (vec![], 0));
+    assert_eq!(configure(&SOURCE.replace("stable main", "stable contrib")), (vec!["Package: c\n".to_owned()], 0));
+    assert_eq!(configure(&SOURCE.replace(" stable", " other")), (vec![], 0));
+    assert_eq!(configure(&SOURCE.replace("]", " trusted=no]")), (vec![], 1));
+    assert_eq!(configure(&SOURCE.replace("]", " trusted=yes]")), main());
+    assert_eq!(host.suites()[0].trust, Trust::Unverified);
+    // Other keys may vouch for it just as well, or not.
+    host.write("keys/both.gpg", [Signer::new().binary(), mirror.signer.binary()].concat());
+    host.write("keys/other.gpg", Signer::new().binary());
+    assert_eq!(signed("/keys/both.gpg"), main());
+    assert_eq!(host.suites()[0].trust, Trust::Signed(mirror.signer.fingerprint()));
+    assert_eq!(signed("/keys/other.gpg"), (vec![], 1));
+    assert_eq!(signed("/keys/missing.gpg"), (vec![], 1));
+    host.write("keys/mirror.gpg", Signer::new().binary());
+    assert_eq!(configure(SOURCE), (vec![], 1));
+    host.write("keys/mirror.gpg", mirror.signer.binary());
+    assert_eq!(configure(SOURCE), main());
+    // What was trusted without a signature has one after all, or not.
+    let trusting = SOURCE.replace("]", " trusted=yes]");
+    host.update(&trusting, &mirror);
+    assert_eq!(configure(SOURCE), main());
+    mirror.signer = Signer::new();
+    mirror.publish();
+    host.update(&trusting, &mirror);
+    assert_eq!(configure(SOURCE), (vec![], 1));
 }
 
 #[test]
@@ -213,6 +257,21 @@ fn keys_can_be_named_in_every_way() {
     let other = Signer::new().fingerprint();
     check_failed(&format!("deb [signed-by={other}] MIRROR stable main"), &mirror, &host, |reason| {
         matches!(reason, SourceFailure::NoKeys)
+    });
+    // Of a file and fingerprints, only those of the file's keys count; with `!`, not their subkeys.
+    let both = [Signer::new().binary(), mirror.signer.binary()].concat();
+    host.write("keys/both.gpg", both);
+    let file_and = |rest: &str| format!("deb [signed-by=/keys/both.gpg,{rest}] MIRROR stable main");
+    for named in [fingerprint.clone(), format!("{fingerprint}!")] {
+        host.update("", &mirror);
+        check_updated(&host.update(&file_and(&named), &mirror));
+    }
+    host.update("", &mirror);
+    check_failed(&file_and(&other), &mirror, &host, |reason| matches!(reason, SourceFailure::NoKeys));
+    let stranger = Signer::new();
+    host.write("keys/both.gpg", [stranger.binary(), mirror.signer.binary()].concat());
+    check_failed(&file_and(&stranger.fingerprint()), &mirror, &host, |reason| {
+        matches!(reason, SourceFailure::Verify(_))
     });
     // A key in the source itself.
     let key: String = mirror
@@ -446,7 +505,7 @@ fn a_state_that_cannot_be_read_is_replaced() {
     let state = host.directory().join("state.json");
     for (text, expected) in [("{", "damaged"), ("{\"format\": 7}", "format 7")] {
         fs::write(&state, text).unwrap();
-        let error = host.lists().suites(&host.config()).unwrap_err();
+        let error = host.lists().known(&[], &host.config(), host.now).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         check_updated(&host.update(SOURCE, &mirror));
         assert_eq!(host.texts(), [TEXT]);
@@ -499,7 +558,7 @@ fn the_host_itself() {
     for report in update() {
         assert!(matches!(report.outcome, SourceOutcome::Updated { .. }), "{report:?}");
     }
-    for suite in lists.suites(&config).unwrap() {
+    for suite in lists.known(&list.sources, &config, in_days(0)).unwrap().suites {
         assert!(matches!(suite.trust, Trust::Signed(_)));
         assert!(fs::read_to_string(&suite.packages).unwrap().contains("Package: "));
     }

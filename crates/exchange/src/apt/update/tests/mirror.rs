@@ -1,6 +1,7 @@
 //! An archive that is made, signed and served for a test, and a host that is configured to use it.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
     fs,
@@ -20,7 +21,7 @@ use crate::{
             tests::signer::{Manner, Signer, in_days},
         },
         sources::{AptSource, parse_one_line_sources},
-        update::{Lists, SourceReport, Suite},
+        update::{Known, Lists, SourceReport, Suite},
     },
     net::{
         Fetcher, HostOptions, Proxy, SchemeOptions, Settings, Silent,
@@ -159,13 +160,15 @@ pub(super) fn pack(suffix: &str, plain: &[u8]) -> Vec<u8> {
 pub(super) struct Host {
     pub(super) root: tempfile::TempDir,
     pub(super) now: SystemTime,
+    /// The sources of the last update.
+    pub(super) sources: RefCell<Vec<AptSource>>,
 }
 
 impl Host {
     /// Trusts the mirror's key as `/keys/mirror.gpg`.
     pub(super) fn new(mirror: &Mirror) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let host = Self { root, now: in_days(1) };
+        let host = Self { root, now: in_days(1), sources: RefCell::default() };
         host.write("keys/mirror.gpg", mirror.signer.binary());
         host.write("etc/apt/apt.conf", "APT::Architecture \"amd64\";");
         host
@@ -198,11 +201,16 @@ impl Host {
         let any = HostOptions { proxy: Some(Proxy::Direct), ..HostOptions::default() };
         let http = SchemeOptions { any, ..SchemeOptions::default() };
         let settings = Settings { backoff: Duration::from_millis(1), http, ..config.network.clone() };
+        self.sources.replace(sources.clone());
         self.lists().update(&sources, &config, &Fetcher::new(settings), self.now, &Silent).unwrap()
     }
 
     pub(super) fn suites(&self) -> Vec<Suite> {
-        self.lists().suites(&self.config()).unwrap()
+        self.known().suites
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.lists().known(&self.sources.borrow(), &self.config(), self.now).unwrap()
     }
 
     /// The texts of all indices.
