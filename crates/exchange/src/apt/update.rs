@@ -11,6 +11,7 @@
 //! Killed at any instant, `state.json` is the old one or the new one, and every file it names is there.
 
 mod archive;
+mod changes;
 mod files;
 mod index;
 mod keys;
@@ -24,7 +25,7 @@ mod trust;
 use std::{path::PathBuf, time::SystemTime};
 
 pub use index::IndexError;
-pub use report::{SourceFailure, SourceOutcome, SourceReport, SourceWarning};
+pub use report::{InfoChange, SourceFailure, SourceOutcome, SourceReport, SourceWarning};
 pub use state::StateError;
 
 use super::{config::AptConfig, release::Timestamp, sources::AptSource};

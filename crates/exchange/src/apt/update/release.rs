@@ -7,7 +7,7 @@ use aleph_component::Digest;
 use super::{
     SourceFailure, SourceWarning,
     archive::Archive,
-    files,
+    changes, files,
     keys::Keys,
     state::{ArchiveState, State},
 };
@@ -76,7 +76,9 @@ pub(super) fn fetch(
         let bases = bases?;
         let signed = signed.unwrap_or(Err(SourceFailure::NoIndex))?;
         let rules = rules(archive, old, config, now);
-        accept(archive, bases, signed, &mut keys, &rules, directory)
+        let mut accepted = accept(archive, bases, signed, &mut keys, &rules, directory)?;
+        accepted.warnings.extend(changes::check(old.find(archive), &accepted.state, config)?);
+        Ok(accepted)
     })
     .collect()
 }

@@ -77,6 +77,12 @@ pub enum SourceFailure {
     /// Its Release file cannot be used.
     #[error("its Release file cannot be used")]
     Release(#[from] ReleaseError),
+    /// It says that it is another archive or suite than it was.
+    #[error("it is not what it was: {}; if that is right, apt's setting Acquire::AllowReleaseInfoChange accepts it", list(.changes))]
+    Changed {
+        /// In what it differs.
+        changes: Vec<InfoChange>,
+    },
     /// The source says `trusted=no`.
     #[error("the source says that it is not to be trusted")]
     Distrusted,
@@ -89,6 +95,22 @@ pub enum SourceFailure {
     /// An index could not be unpacked.
     #[error("an index could not be unpacked")]
     Index(#[from] IndexError),
+}
+
+/// A field of a Release file that is not what it was at the last update.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its {field} was `{was}` and is `{is}`")]
+pub struct InfoChange {
+    /// The field, as apt calls it.
+    pub field: &'static str,
+    /// What it was.
+    pub was: String,
+    /// What it is.
+    pub is: String,
+}
+
+fn list(changes: &[InfoChange]) -> String {
+    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Something odd about a source that was updated.
@@ -105,6 +127,9 @@ pub enum SourceWarning {
     /// Nobody vouches for it.
     #[error("nobody vouches for it: the source says that it is trusted without a signature")]
     Unverified,
+    /// Something that may change did.
+    #[error("{0}")]
+    Changed(InfoChange),
     /// It says that it is another suite.
     #[error("it should be `{expected}` and says that it is `{suite}` (`{codename}`)")]
     OtherSuite {

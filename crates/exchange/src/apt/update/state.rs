@@ -195,6 +195,12 @@ impl ArchiveState {
         (releases, self.indices.iter().map(|index| index.digest).collect())
     }
 
+    /// Its priority where nothing is pinned.
+    pub(super) fn priority(&self) -> i32 {
+        let (not_automatic, but_automatic_upgrades) = (self.not_automatic, self.but_automatic_upgrades);
+        Release { not_automatic, but_automatic_upgrades, ..Release::default() }.priority(None)
+    }
+
     /// What of it `archive` wants, vouched for like this.
     pub(super) fn suites(
         &self,

@@ -460,6 +460,43 @@ fn a_name_that_does_not_fit_is_told() {
     });
 }
 
+/// As apt: one key signs many suites, and a mirror must not give one for another. That a suite ages is no surprise.
+#[test]
+fn another_suite_is_not_taken_for_the_one_before() {
+    let (mut mirror, host) = updated();
+    let changed = |reason: &SourceFailure, fields: &[&str]| match reason {
+        SourceFailure::Changed { changes } => changes.iter().map(|change| change.field).eq(fields.iter().copied()),
+        _ => false,
+    };
+    mirror.names = "Suite: stable\nCodename: trixie\nOrigin: Debian\n".to_owned();
+    mirror.publish();
+    let reports = host.update(SOURCE, &mirror);
+    check_kept(&host, &reports, |_| true);
+    let SourceOutcome::Failed { reason, .. } = outcome(&reports) else { panic!("{reports:?}") };
+    assert!(changed(reason, &["Origin", "Codename"]), "{reason:?}");
+    assert!(reason.to_string().contains("its Codename was `bookworm` and is `trixie`"), "{reason}");
+    host.write("etc/apt/apt.conf", "APT::Architecture \"amd64\"; Acquire::AllowReleaseInfoChange \"true\";");
+    let reports = host.update(SOURCE, &mirror);
+    check_updated(&reports);
+    assert_eq!(reports[0].warnings.len(), 2);
+    // It stays accepted, and a suite may age.
+    host.write("etc/apt/apt.conf", "APT::Architecture \"amd64\";");
+    assert!(matches!(outcome(&host.update(SOURCE, &mirror)), SourceOutcome::Unchanged));
+    mirror.names = "Suite: oldstable\nCodename: trixie\nOrigin: Debian\nVersion: 13.1\n".to_owned();
+    mirror.publish();
+    let reports = host.update(SOURCE, &mirror);
+    check_updated(&reports);
+    assert!(matches!(&reports[0].warnings[..], [SourceWarning::OtherSuite { .. }, SourceWarning::Changed(_)]));
+    // What is suddenly not for everybody any more is another kind of suite.
+    mirror.fields = "NotAutomatic: yes\n".to_owned();
+    mirror.publish();
+    check_kept(
+        &host,
+        &host.update(SOURCE, &mirror),
+        |reason| matches!(reason, SourceFailure::Changed { changes } if changes[0].field == "DefaultPin"),
+    );
+}
+
 #[test]
 fn lists_of_mirrors() {
     let (mirror, host) = published();

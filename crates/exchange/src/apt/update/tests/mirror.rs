@@ -38,6 +38,8 @@ pub(super) struct Mirror {
     files: Files,
     /// Plain indices by path below the suite, e.g. `main/binary-amd64/Packages`.
     pub(super) indices: BTreeMap<String, String>,
+    /// What the Release file says that it is.
+    pub(super) names: String,
     /// More fields of the Release file.
     pub(super) fields: String,
     /// Its date; the next one published is a second later.
@@ -67,6 +69,7 @@ impl Mirror {
             server,
             files,
             indices: BTreeMap::new(),
+            names: "Suite: stable\nCodename: bookworm\n".to_owned(),
             fields: "Acquire-By-Hash: yes\n".to_owned(),
             date: 1_700_000_000,
             packings: vec![".xz", ".gz"],
@@ -95,7 +98,7 @@ impl Mirror {
         let mut parts = day.split('-');
         let (year, month, day) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
         let month = ["Oct", "Nov", "Dec"][month.parse::<usize>().unwrap() - 10];
-        let mut text = format!("Suite: stable\nCodename: bookworm\nDate: Tue, {day} {month} {year} {clock}\n");
+        let mut text = format!("{}Date: Tue, {day} {month} {year} {clock}\n", self.names);
         let _ = writeln!(text, "{}SHA256:", self.fields);
         for (path, plain) in self.indices.clone() {
             let _ = writeln!(text, " {} {} {path}", Digest::of(plain.as_bytes()), plain.len());
