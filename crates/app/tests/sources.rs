@@ -32,7 +32,11 @@ impl Offers {
 
     /// Writes the list of sources.
     fn configure(&self, options: &str) {
-        let text = format!("deb [{options}] file://{} ./\n", self.directory.display());
+        self.configure_at(options, &format!("file://{}", self.directory.display()));
+    }
+
+    fn configure_at(&self, options: &str, uri: &str) {
+        let text = format!("deb [{options}] {uri} ./\n");
         fs::write(self.world.directory.join("sources.list"), text).expect("it is written");
     }
 
@@ -171,5 +175,21 @@ fn a_source_counts_as_it_is_configured_now() {
     fs::write(offers.world.directory.join("sources.list"), "").expect("it is written");
     offers.run(&["add", "a"]).failed(3, &["no source offers a package called `a`"]);
     offers.configure("trusted=yes");
+    offers.run(&["add", "a"]).good();
+}
+
+#[test]
+fn every_mirror_of_a_list_is_tried() {
+    let offers = Offers::new();
+    offers.offer(vec![package("a", "", "")]);
+    let world = &offers.world.directory;
+    for name in ["empty", "lists-only"] {
+        fs::create_dir(world.join(name)).expect("a directory");
+    }
+    fs::copy(offers.directory.join("Packages"), world.join("lists-only/Packages")).expect("it is copied");
+    let mirrors = ["empty", "lists-only", "repo"].map(|name| format!("file://{}\n", world.join(name).display()));
+    fs::write(world.join("mirrors.txt"), mirrors.concat()).expect("it is written");
+    offers.configure_at("trusted=yes", &format!("mirror+file:{}", world.join("mirrors.txt").display()));
+    offers.run(&["source", "update"]).good();
     offers.run(&["add", "a"]).good();
 }

@@ -31,6 +31,7 @@ pub use state::StateError;
 use super::{config::AptConfig, release::Timestamp, sources::AptSource};
 use crate::net::{Fetcher, Monitor};
 use archive::Archive;
+use index::Indices;
 use keys::Keys;
 use state::{ArchiveState, State};
 
@@ -61,6 +62,8 @@ pub struct Suite {
     pub architecture: String,
     /// What the `Filename` of a package is relative to.
     pub base_uri: String,
+    /// Where else they are, if the source has a list of mirrors.
+    pub mirrors: Vec<String>,
     /// Its priority where nothing is pinned.
     pub priority: i32,
     /// The verified, uncompressed `Packages` file.
@@ -155,7 +158,7 @@ impl Lists {
         let old = State::read(&self.directory).unwrap_or_default();
         let archives = archive::group(sources, config);
         let releases = release::fetch(&archives, &old, &self.directory, config, fetcher, now, monitor);
-        let results = index::fetch(&archives, releases, &self.directory, fetcher, monitor);
+        let Indices { results, unfinished } = index::fetch(&archives, releases, &self.directory, fetcher, monitor);
         let mut keys = Keys::new(config);
         let mut state = State::default();
         let mut reports = Vec::new();
@@ -183,8 +186,7 @@ impl Lists {
             reports.push(report);
         }
         state.write(&self.directory)?;
-        let failed = reports.iter().any(|report| matches!(report.outcome, SourceOutcome::Failed { .. }));
-        files::clean(&self.directory, [&old, &state], failed);
+        files::clean(&self.directory, [&old, &state], &unfinished);
         Ok(reports)
     }
 }

@@ -223,6 +223,11 @@ impl FetchError {
         }
     }
 
+    /// True if the file is not at this address. Some servers answer so with 403.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Refused { status: 403, .. })
+    }
+
     /// True if the same file at another address may be there and right.
     pub fn is_about_address(&self) -> bool {
         !matches!(self, Self::Io { .. } | Self::Stopped { .. } | Self::CertificateFile { .. })

@@ -80,8 +80,8 @@ fn request(suites: &[Suite], chosen: &Chosen, cache: &std::path::Path) -> Outcom
     let mut uris: Vec<Uri> = chosen.uri.iter().map(|uri| uri.parse()).collect::<Result<_, _>>()?;
     // No source has a local file's path.
     let suites = if chosen.file.starts_with('/') { &[] } else { suites };
-    for suite in suites {
-        let uri = deb_uri(&suite.base_uri, &chosen.file)?;
+    for base in suites.iter().flat_map(|suite| std::iter::once(&suite.base_uri).chain(&suite.mirrors)) {
+        let uri = deb_uri(base, &chosen.file)?;
         if !uris.contains(&uri) {
             uris.push(uri);
         }

@@ -14,6 +14,7 @@ fn suite(name: &str, codename: &str, priority: i32) -> Suite {
         component: "main".to_owned(),
         architecture: "amd64".to_owned(),
         base_uri: "http://mirror.example:8080/debian".to_owned(),
+        mirrors: Vec::new(),
         priority,
         packages: PathBuf::new(),
         trust: Trust::Unverified,

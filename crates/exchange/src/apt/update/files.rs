@@ -82,7 +82,7 @@ pub(super) fn digest(path: &Path) -> Option<(u64, Digest)> {
 
 /// Removes what neither of the last two states needs; whoever read the older one may still be opening its files.
 /// Unfinished downloads stay if something failed: they can be resumed.
-pub(super) fn clean(directory: &Path, states: [&State; 2], failed: bool) {
+pub(super) fn clean(directory: &Path, states: [&State; 2], unfinished: &HashSet<String>) {
     let (mut releases, mut indices) = (HashSet::new(), HashSet::new());
     for archive in states.iter().flat_map(|state| &state.archives) {
         let (release, index) = archive.files();
@@ -91,7 +91,7 @@ pub(super) fn clean(directory: &Path, states: [&State; 2], failed: bool) {
     }
     sweep(&directory.join("release"), |name| releases.contains(name));
     sweep(&directory.join("packages"), |name| indices.contains(name));
-    sweep(&partial(directory), |_| failed);
+    sweep(&partial(directory), |name| unfinished.contains(name.strip_suffix(".partial").unwrap_or(name)));
 }
 
 fn sweep(directory: &Path, keep: impl Fn(&str) -> bool) {

@@ -1,7 +1,7 @@
 //! The `Packages` files of all archives: found in the Release file, fetched if they are not there, unpacked, verified.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashSet,
     fs::{self, File},
     io::{self, BufReader, Read, Write as _},
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use crate::{
         release::{IndexFile, Release},
         sources::ByHash,
     },
-    net::{Answer, DocumentRequest, Expected, FetchError, Fetcher, Monitor, Request, Validators},
+    net::{Answer, DocumentRequest, Expected, FetchError, Fetched, Fetcher, Monitor, Request, Uri, Validators},
 };
 
 /// The largest index that is unpacked when its size is not announced, in bytes. Debian's is 52 MB.
@@ -70,24 +70,40 @@ enum Packing {
 const PACKINGS: [(Packing, &str); 4] =
     [(Packing::Xz, ".xz"), (Packing::Zstd, ".zst"), (Packing::Gzip, ".gz"), (Packing::Plain, "")];
 
-/// A file to fetch and unpack.
+/// An index to fetch and unpack.
 struct Wanted {
     archive: usize,
     component: String,
     architecture: String,
-    packing: Packing,
     plain: Option<IndexFile>,
-    request: Request,
+    /// Its packed files, the preferred first; at least one.
+    packed: Vec<(Packing, Request)>,
 }
 
-/// Fetches the indices of all archives whose Release files were accepted; the answers are in the order of `archives`.
+/// A packed file that is there now.
+struct Packed {
+    packing: Packing,
+    path: PathBuf,
+    /// How many bytes were fetched for it.
+    transferred: u64,
+}
+
+/// What became of the indices.
+pub(super) struct Indices {
+    /// In the order of the archives.
+    pub(super) results: Vec<Result<Found, SourceFailure>>,
+    /// The names of the downloads that can be resumed.
+    pub(super) unfinished: HashSet<String>,
+}
+
+/// Fetches the indices of all archives whose Release files were accepted.
 pub(super) fn fetch(
     archives: &[Archive<'_>],
     releases: Vec<Result<Accepted, SourceFailure>>,
     directory: &Path,
     fetcher: &Fetcher,
     monitor: &dyn Monitor,
-) -> Vec<Result<Found, SourceFailure>> {
+) -> Indices {
     let mut wanted = Vec::new();
     let mut results = Vec::new();
     for (at, (archive, accepted)) in archives.iter().zip(releases).enumerate() {
@@ -96,33 +112,25 @@ pub(super) fn fetch(
             Some(_) => Ok(plan(at, archive, accepted, directory, &mut wanted)),
         }));
     }
-    let mut requests: BTreeMap<PathBuf, Request> = BTreeMap::new();
-    for item in &wanted {
-        requests.entry(item.request.target.clone()).or_insert_with(|| item.request.clone());
-    }
-    let requests: Vec<_> = requests.into_values().collect();
-    let fetched = if requests.is_empty() { Vec::new() } else { fetcher.fetch_each(&requests, monitor) };
-    let mut fetched: BTreeMap<_, _> = requests.into_iter().map(|request| request.target).zip(fetched).collect();
-    let unpacked = unpack_all(&wanted, &fetched, directory);
-    for (item, unpacked) in wanted.iter().zip(unpacked) {
-        let result = match (fetched.get_mut(&item.request.target), unpacked) {
-            (Some(Ok(fetched)), Some(Ok(index))) => {
-                let transferred = std::mem::take(&mut fetched.transferred);
+    let packed = fetch_packed(&wanted, fetcher, monitor);
+    let unpacked = unpack_all(&wanted, &packed, directory);
+    let mut unfinished = HashSet::new();
+    for ((item, packed), unpacked) in wanted.iter().zip(packed).zip(unpacked) {
+        let reason = match (packed, unpacked) {
+            (Ok(packed), Some(Ok(index))) => {
                 if let Ok(found) = &mut results[item.archive] {
                     found.state.indices.push(index);
-                    found.transferred += transferred;
+                    found.transferred += packed.transferred;
                 }
                 continue;
             }
-            (_, Some(Err(error))) => error.into(),
-            // Several archives may want the same file; the first gets the reason, the others one like it.
-            (Some(entry), _) => match std::mem::replace(entry, stopped(&item.request)) {
-                Err(error) => error.into(),
-                Ok(_) => SourceFailure::NoIndex,
-            },
-            (None, _) => SourceFailure::NoIndex,
+            (Err(error), _) => error.into(),
+            (Ok(_), Some(Err(error))) => error.into(),
+            (Ok(_), None) => SourceFailure::NoIndex,
         };
-        results[item.archive] = Err(result);
+        let targets = item.packed.iter().filter_map(|(_, request)| request.target.file_name());
+        unfinished.extend(targets.map(|name| name.to_string_lossy().into_owned()));
+        results[item.archive] = Err(reason);
     }
     for result in &mut results {
         match result {
@@ -134,11 +142,33 @@ pub(super) fn fetch(
             Err(_) => {}
         }
     }
-    results
+    Indices { results, unfinished }
 }
 
-fn stopped<T>(request: &Request) -> Result<T, FetchError> {
-    Err(FetchError::Stopped { uri: request.uri.clone() })
+/// Fetches one packed file of each index: in the first packing that is there.
+fn fetch_packed(wanted: &[Wanted], fetcher: &Fetcher, monitor: &dyn Monitor) -> Vec<Result<Packed, FetchError>> {
+    let fetch = |open: &[usize], attempt: usize| {
+        let requests: Vec<_> = open.iter().map(|&at| wanted[at].packed[attempt].1.clone()).collect();
+        let fetched = if requests.is_empty() { Vec::new() } else { fetcher.fetch_each(&requests, monitor) };
+        let packed = |(&at, fetched): (&usize, Result<Fetched, FetchError>)| {
+            let Fetched { path, transferred, .. } = fetched?;
+            Ok(Packed { packing: wanted[at].packed[attempt].0, path, transferred })
+        };
+        open.iter().zip(fetched).map(packed).collect::<Vec<_>>()
+    };
+    let is_missing = |result: &Result<Packed, FetchError>| result.as_ref().is_err_and(FetchError::is_missing);
+    let mut found = fetch(&(0..wanted.len()).collect::<Vec<_>>(), 0);
+    for attempt in 1..PACKINGS.len() {
+        let has_more = |&at: &usize| is_missing(&found[at]) && wanted[at].packed.len() > attempt;
+        let open: Vec<usize> = (0..wanted.len()).filter(has_more).collect();
+        for (&at, result) in open.iter().zip(fetch(&open, attempt)) {
+            // Of several that are missing, the preferred one is told of.
+            if !is_missing(&result) {
+                found[at] = result;
+            }
+        }
+    }
+    found
 }
 
 /// Finds what is wanted in the Release file. What is there already is noted at once, the rest is added to `wanted`.
@@ -148,17 +178,18 @@ fn plan(at: usize, archive: &Archive<'_>, accepted: Accepted, directory: &Path, 
     let Some(release) = release else { return found };
     for (component, architecture) in targets(archive, &release) {
         let path = archive.index_path(&component, &architecture);
-        let offered = PACKINGS.iter().find_map(|(packing, suffix)| {
+        let offered = PACKINGS.iter().filter_map(|(packing, suffix)| {
             let path = format!("{path}{suffix}");
             release.files.get(&path).map(|file| (*packing, path, *file))
         });
-        let Some((packing, packed_path, packed)) = offered else {
+        let offered: Vec<(Packing, String, IndexFile)> = offered.collect();
+        if offered.is_empty() {
             // Only what was asked for by name is missed.
             if architecture != "all" {
                 found.warnings.push(SourceWarning::NoIndex { component, architecture });
             }
             continue;
-        };
+        }
         let plain = release.files.get(&path).copied();
         if let Some(plain) = plain
             && files::digest(&files::packages(directory, &plain.digest)) == Some((plain.size, plain.digest))
@@ -167,28 +198,36 @@ fn plan(at: usize, archive: &Archive<'_>, accepted: Accepted, directory: &Path, 
             found.state.indices.push(IndexState { component, architecture, digest, size });
             continue;
         }
-        let by_hash = match archive.first().by_hash {
-            ByHash::Auto => release.acquire_by_hash,
-            ByHash::No => false,
-            ByHash::Force => true,
-        };
-        let mut uris = Vec::new();
-        for base in &bases {
-            let directory = archive.directory(base);
-            if by_hash {
-                let parent = packed_path.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
-                uris.push(directory.join(&format!("{parent}by-hash/SHA256/{}", packed.digest)));
-            }
-            uris.push(directory.join(&packed_path));
-        }
-        let uri = uris.remove(0);
-        let target = files::partial(directory).join(packed.digest.to_string());
-        let expected = Expected::exactly(packed.size, packed.digest);
         let name = format!("{} {component} {architecture} Packages", archive.suite);
-        let request = Request { name, uri, fallbacks: uris, target, expected };
-        wanted.push(Wanted { archive: at, component, architecture, packing, plain, request });
+        let packed = offered.into_iter().map(|(packing, path, file)| {
+            let mut uris = addresses(archive, &bases, release.acquire_by_hash, &path, &file.digest);
+            let request = Request {
+                name: name.clone(),
+                uri: uris.remove(0),
+                fallbacks: uris,
+                target: files::partial(directory).join(file.digest.to_string()),
+                expected: Expected::exactly(file.size, file.digest),
+            };
+            (packing, request)
+        });
+        let packed = packed.collect();
+        wanted.push(Wanted { archive: at, component, architecture, plain, packed });
     }
     found
+}
+
+/// Where a file of an archive may be: in the archive at each of `bases`, by its digest if that is done there, and by its
+/// path below the suite's directory.
+fn addresses(archive: &Archive<'_>, bases: &[Uri], by_hash: bool, path: &str, digest: &Digest) -> Vec<Uri> {
+    let by_hash = match archive.first().by_hash {
+        ByHash::Auto => by_hash,
+        ByHash::No => false,
+        ByHash::Force => true,
+    };
+    let parent = path.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
+    let paths = by_hash.then(|| format!("{parent}by-hash/SHA256/{digest}")).into_iter().chain([path.to_owned()]);
+    let paths: Vec<String> = paths.collect();
+    bases.iter().flat_map(|base| paths.iter().map(|path| archive.directory(base).join(path))).collect()
 }
 
 /// The components and architectures wanted, and `all` where the archive keeps those packages apart.
@@ -221,7 +260,7 @@ fn targets(archive: &Archive<'_>, release: &Release) -> Vec<(String, String)> {
 /// Unpacks what was fetched, on all processors; `None` for what was not.
 fn unpack_all(
     wanted: &[Wanted],
-    fetched: &BTreeMap<PathBuf, Result<crate::net::Fetched, FetchError>>,
+    packed: &[Result<Packed, FetchError>],
     directory: &Path,
 ) -> Vec<Option<Result<IndexState, IndexError>>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(wanted.len());
@@ -232,9 +271,8 @@ fn unpack_all(
             scope.spawn(|| {
                 loop {
                     let Some(at) = next.lock().expect("no thread panics while it has this").next() else { return };
-                    let item = &wanted[at];
-                    if matches!(fetched.get(&item.request.target), Some(Ok(_))) {
-                        let result = unpack(item, directory);
+                    if let Ok(packed) = &packed[at] {
+                        let result = unpack(&wanted[at], packed, directory);
                         results.lock().expect("no thread panics while it has this")[at] = Some(result);
                     }
                 }
@@ -244,11 +282,11 @@ fn unpack_all(
     results.into_inner().expect("no thread panics while it has this")
 }
 
-fn unpack(item: &Wanted, directory: &Path) -> Result<IndexState, IndexError> {
-    let path = &item.request.target;
+fn unpack(item: &Wanted, packed: &Packed, directory: &Path) -> Result<IndexState, IndexError> {
+    let path = &packed.path;
     let io = |source| IndexError::Io { path: path.clone(), source };
     let file = BufReader::with_capacity(256 * 1024, File::open(path).map_err(io)?);
-    let mut reader = decoder(item.packing, file).map_err(io)?;
+    let mut reader = decoder(packed.packing, file).map_err(io)?;
     let limit = item.plain.map_or(LIMIT, |plain| plain.size);
     // Several items may hold the same index, and be unpacked at once.
     let name = format!("{}-{}-{}.plain", item.archive, item.component.replace('/', "_"), item.architecture);
@@ -316,15 +354,16 @@ fn unsigned(
     let mut transferred = 0;
     for (component, architecture) in targets(archive, &Release::default()) {
         let path = archive.index_path(&component, &architecture);
+        let places = bases.iter().flat_map(|base| {
+            let directory = archive.directory(base);
+            let path = &path;
+            PACKINGS.iter().map(move |(packing, suffix)| (*packing, directory.join(&format!("{path}{suffix}"))))
+        });
         let mut missing = None;
-        for (packing, suffix) in PACKINGS {
-            let request = DocumentRequest {
-                name: format!("{} {component} {architecture} Packages", archive.suite),
-                uri: archive.directory(&bases[0]).join(&format!("{path}{suffix}")),
-                known: Validators::default(),
-                limit: UNANNOUNCED,
-            };
-            let target = PathBuf::from(request.uri.to_string());
+        for (packing, uri) in places {
+            let name = format!("{} {component} {architecture} Packages", archive.suite);
+            let target = PathBuf::from(uri.to_string());
+            let request = DocumentRequest { name, uri, known: Validators::default(), limit: UNANNOUNCED };
             match fetcher.get(&[request], monitor).into_iter().next() {
                 Some(Ok(Answer::Document { bytes, .. })) => {
                     let io = |source| IndexError::Io { path: target.clone(), source };
@@ -337,7 +376,7 @@ fn unsigned(
                     missing = None;
                     break;
                 }
-                Some(Err(error @ FetchError::NotFound { .. })) => missing = Some(error),
+                Some(Err(error)) if error.is_about_address() => missing = missing.or(Some(error)),
                 Some(Err(error)) => return Err(error.into()),
                 Some(Ok(Answer::Unchanged)) | None => return Err(SourceFailure::NoIndex),
             }

@@ -145,17 +145,15 @@ fn detached(
 ) -> Step<Signed> {
     let bytes = |answer: Option<Result<Answer, FetchError>>| match answer {
         Some(Ok(Answer::Document { bytes, .. })) => Ok(Some(bytes)),
-        Some(Err(FetchError::NotFound { .. })) | Some(Ok(Answer::Unchanged)) | None => Ok(None),
+        Some(Err(error)) if error.is_missing() => Ok(None),
+        Some(Ok(Answer::Unchanged)) | None => Ok(None),
         Some(Err(error)) => Err(SourceFailure::from(error)),
     };
-    match (&text, trusted) {
-        (Some(Err(FetchError::NotFound { .. })), true) => return Ok(Signed::Nothing),
-        (Some(Err(FetchError::NotFound { uri })), false) => {
-            return Err(FetchError::NotFound { uri: uri.clone() }.into());
-        }
-        _ => {}
-    }
-    let text = bytes(text)?.ok_or(SourceFailure::Unsigned)?;
+    let text = match text {
+        Some(Err(error)) if error.is_missing() && trusted => return Ok(Signed::Nothing),
+        Some(Err(error)) if error.is_missing() => return Err(error.into()),
+        text => bytes(text)?.ok_or(SourceFailure::Unsigned)?,
+    };
     Ok(Signed::Detached { text, signature: bytes(signature)? })
 }
 
@@ -175,7 +173,7 @@ fn accept(
     rules: &DateRules,
     directory: &Path,
 ) -> Step<Accepted> {
-    let mut state = ArchiveState::new(archive, bases[0].to_string());
+    let mut state = ArchiveState::new(archive, &bases);
     let mut warnings = Vec::new();
     let source = archive.first();
     let trusted = source.trusted == Some(true);

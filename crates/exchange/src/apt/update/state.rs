@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{ListsError, Suite, Trust, archive::Archive};
 use crate::{
     apt::release::{Release, Timestamp},
-    net::Validators,
+    net::{Uri, Validators},
 };
 
 /// The version of the file's format. It only grows; another one is not read.
@@ -70,6 +70,9 @@ pub(super) struct ArchiveState {
     pub(super) suite: String,
     /// The archive's directory that answered, without user name and password.
     pub(super) base_uri: String,
+    /// Where else it is, by its list of mirrors.
+    #[serde(default)]
+    pub(super) mirrors: Vec<String>,
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
     /// The `InRelease` or `Release` file; none for an archive that has neither.
@@ -145,11 +148,14 @@ impl State {
 }
 
 impl ArchiveState {
-    pub(super) fn new(archive: &Archive<'_>, base_uri: String) -> Self {
+    /// An archive that is at `bases`.
+    pub(super) fn new(archive: &Archive<'_>, bases: &[Uri]) -> Self {
+        let mut bases = bases.iter().map(Uri::to_string);
         Self {
             uri: archive.shown_uri(),
             suite: archive.suite.clone(),
-            base_uri,
+            base_uri: bases.next().unwrap_or_default(),
+            mirrors: bases.collect(),
             etag: None,
             last_modified: None,
             release: None,
@@ -228,6 +234,7 @@ impl ArchiveState {
             component: index.component.clone(),
             architecture: index.architecture.clone(),
             base_uri: self.base_uri.clone(),
+            mirrors: self.mirrors.clone(),
             priority: release.priority(default_release),
             packages: super::files::packages(directory, &index.digest),
             trust: trust.clone(),

@@ -2,7 +2,7 @@
 
 mod mirror;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::atomic::Ordering, time::Duration};
 
 use aleph_component::Digest;
 
@@ -391,6 +391,41 @@ fn a_mirror_that_cannot_do_by_hash_after_all() {
     assert_eq!((mirror.asked("by-hash"), mirror.asked("Packages.xz")), (1, 1));
 }
 
+/// Some servers answer with 403 for what is not there, and some have not all files that they announce.
+#[test]
+fn a_mirror_that_lacks_files_or_says_that_they_are_forbidden() {
+    for status in [404, 403] {
+        let (mirror, host) = published();
+        mirror.missing.store(status, Ordering::Relaxed);
+        mirror.remove("by-hash");
+        mirror.remove("Packages.xz");
+        check_updated(&host.update(SOURCE, &mirror));
+        assert_eq!(host.texts(), [TEXT]);
+        assert_eq!((mirror.asked("by-hash"), mirror.asked("Packages.xz"), mirror.asked("Packages.gz")), (2, 1, 1));
+    }
+    let (mut mirror, host) = published();
+    mirror.missing.store(403, Ordering::Relaxed);
+    let release = mirror.release();
+    let signature = mirror
+        .signer
+        .sign(release.as_bytes(), &Manner { kind: pgp::packet::SignatureType::Binary, ..Manner::default() });
+    mirror.remove("InRelease");
+    mirror.put("Release", release);
+    check_failed(SOURCE, &mirror, &host, |reason| matches!(reason, SourceFailure::Unsigned));
+    mirror.put("Release.gpg", armor(&[signature]));
+    check_updated(&host.update(SOURCE, &mirror));
+}
+
+#[test]
+fn only_what_can_be_resumed_stays_of_downloads() {
+    let (mirror, host) = published();
+    host.write("lists/partial/0000.partial", "from some update long ago");
+    mirror.change(".xz", |bytes| bytes.truncate(40));
+    let source = SOURCE.replace("]", " by-hash=no]");
+    assert!(matches!(outcome(&host.update(&source, &mirror)), SourceOutcome::Failed { .. }));
+    assert!(!host.directory().join("partial/0000.partial").exists());
+}
+
 #[test]
 fn by_hash_can_be_forbidden_and_forced() {
     let (mut mirror, host) = published();
@@ -506,6 +541,7 @@ fn lists_of_mirrors() {
     check_updated(&host.update("deb [signed-by=/keys/mirror.gpg] mirror+file:/etc/mirrors.txt stable main", &mirror));
     assert_eq!(host.texts(), [TEXT]);
     assert_eq!(host.suites()[0].base_uri, mirror.server.uri("/debian"));
+    assert_eq!(host.suites()[0].mirrors, [mirror.server.uri("/gone")]);
     host.write("etc/mirrors.txt", "");
     let reports = host.update("deb [signed-by=/keys/mirror.gpg] mirror+file:/etc/mirrors.txt stable main", &mirror);
     check_kept(&host, &reports, |reason| matches!(reason, SourceFailure::Mirrors { .. }));

@@ -7,7 +7,10 @@ use std::{
     fs,
     io::Write as _,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -36,6 +39,8 @@ pub(super) struct Mirror {
     pub(super) signer: Signer,
     pub(super) server: Server,
     files: Files,
+    /// The status of what is not there.
+    pub(super) missing: Arc<AtomicU16>,
     /// Plain indices by path below the suite, e.g. `main/binary-amd64/Packages`.
     pub(super) indices: BTreeMap<String, String>,
     /// What the Release file says that it is.
@@ -53,9 +58,10 @@ pub(super) struct Mirror {
 impl Mirror {
     pub(super) fn new() -> Self {
         let files = Files::default();
-        let served = files.clone();
+        let (served, missing) = (files.clone(), Arc::new(AtomicU16::new(404)));
+        let status = missing.clone();
         let server = Server::start(move |seen, _| match served.lock().unwrap().get(&seen.path) {
-            None => Reply::status(404),
+            None => Reply::status(status.load(Ordering::Relaxed)),
             Some(body) => {
                 let etag = format!("\"{}\"", Digest::of(body));
                 match seen.header("if-none-match") {
@@ -68,6 +74,7 @@ impl Mirror {
             signer: Signer::new(),
             server,
             files,
+            missing,
             indices: BTreeMap::new(),
             names: "Suite: stable\nCodename: bookworm\n".to_owned(),
             fields: "Acquire-By-Hash: yes\n".to_owned(),
