@@ -6,7 +6,9 @@ mod support;
 
 use std::{
     fs,
-    path::PathBuf,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -192,4 +194,39 @@ fn every_mirror_of_a_list_is_tried() {
     offers.configure_at("trusted=yes", &format!("mirror+file:{}", world.join("mirrors.txt").display()));
     offers.run(&["source", "update"]).good();
     offers.run(&["add", "a"]).good();
+}
+
+/// As in apt: also where the proxy stands in apt's configuration.
+#[test]
+fn no_proxy_counts_beside_a_configured_proxy() {
+    let offers = Offers::new();
+    offers.offer(vec![package("a", "", "")]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let directory = offers.directory.clone();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| serve(stream, &directory)));
+    offers.configure_at("trusted=yes", &format!("http://127.0.0.1:{port}"));
+    let config = offers.world.directory.join("apt.conf");
+    fs::write(&config, "Acquire::Retries \"0\"; Acquire::http::Proxy \"http://127.0.0.1:1/\";").expect("it is written");
+    let update = |no_proxy: &str| {
+        let mut command = offers.world.aleph(["source", "update"]);
+        command.env("ALEPH_SOURCES", offers.world.directory.join("sources.list"));
+        Ran::of(command.env("APT_CONFIG", &config).env("no_proxy", no_proxy))
+    };
+    update("elsewhere.example").failed(1, &["the proxy for"]);
+    update("127.0.0.1").good();
+}
+
+/// Answers one request for a file of the directory.
+fn serve(mut stream: TcpStream, directory: &Path) {
+    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    let line = lines.next().unwrap_or_default();
+    lines.take_while(|line| !line.is_empty()).for_each(drop);
+    let path = line.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let (status, body) = match fs::read(directory.join(path)) {
+        Ok(body) => ("200 OK", body),
+        Err(_) => ("404 Not Found", Vec::new()),
+    };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat());
 }

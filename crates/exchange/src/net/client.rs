@@ -107,7 +107,11 @@ fn builder(
     match &options.proxy {
         None => {}
         Some(Proxy::Direct) => builder = builder.no_proxy(),
-        Some(Proxy::Url(url)) => builder = builder.proxy(reqwest::Proxy::all(url).map_err(settings)?),
+        Some(Proxy::Url(url)) => {
+            // As in apt, `no_proxy` counts whoever named the proxy.
+            let proxy = reqwest::Proxy::all(url).map_err(settings)?.no_proxy(reqwest::NoProxy::from_env());
+            builder = builder.proxy(proxy);
+        }
     }
     if let Some(path) = &options.ca_file {
         let bundle = read(path)?;
