@@ -180,7 +180,8 @@ impl AptConfig {
     /// what is kept of the sources these do not stand, so a package of theirs can only be downloaded with these settings.
     pub fn network_for(&self, sources: &[AptSource]) -> net::Settings {
         let mut settings = self.network.clone();
-        let given = sources.iter().filter_map(|source| net::Credential::of(&source.uri.parse().ok()?));
+        let given = sources.iter().filter_map(|source| self.network.credential_in(&source.uri.parse().ok()?));
+        let given: Vec<net::Credential> = given.collect();
         settings.credentials.splice(0..0, given);
         settings
     }

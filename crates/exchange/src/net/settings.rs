@@ -122,19 +122,6 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// The user name and password that stand in an address, for everything below it.
-    pub fn of(uri: &Uri) -> Option<Self> {
-        let (login, password) = uri.user_info()?;
-        Some(Self {
-            scheme: Some(uri.scheme()),
-            host: uri.host().to_owned(),
-            port: uri.url().port_or_known_default(),
-            path: uri.url().path().to_owned(),
-            login,
-            password: password.unwrap_or_default(),
-        })
-    }
-
     fn fits(&self, uri: &Uri) -> bool {
         self.scheme.unwrap_or(Scheme::Https) == uri.scheme()
             && self.host.eq_ignore_ascii_case(uri.host())
@@ -158,6 +145,21 @@ impl Settings {
             client_certificate: host.client_certificate.as_ref().or(any.client_certificate.as_ref()).cloned(),
             client_key: host.client_key.as_ref().or(any.client_key.as_ref()).cloned(),
         }
+    }
+
+    /// For everything below `uri`: the user name that stands in it, if one does, with its password; that may be one of
+    /// the credentials.
+    pub fn credential_in(&self, uri: &Uri) -> Option<Credential> {
+        uri.user_info()?;
+        let (login, password) = self.credential(uri)?;
+        Some(Credential {
+            scheme: Some(uri.scheme()),
+            host: uri.host().to_owned(),
+            port: uri.url().port_or_known_default(),
+            path: uri.url().path().to_owned(),
+            login,
+            password: password.unwrap_or_default(),
+        })
     }
 
     /// The user name and password for `uri`: those in the URI itself, or the first credential that fits.

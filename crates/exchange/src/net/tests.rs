@@ -267,6 +267,26 @@ fn other_addresses_are_tried() {
     assert_eq!(server.paths(), ["/a", "/b", "/b", "/c"]);
 }
 
+/// Of several addresses that fail, the first of which there is more to say than that the file is not there.
+#[test]
+fn the_first_failure_that_says_something_is_told() {
+    let server = Server::start(|seen, _| match seen.path.as_str() {
+        "/evil" | "/worse" => Reply::ok("evil"),
+        "/forbidden" => Reply::status(403),
+        _ => Reply::status(404),
+    });
+    let check = |paths: [&str; 3], expected: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut request = request(&server.uri(paths[0]), &directory.path().join("x"), b"good");
+        request.fallbacks = paths[1..].iter().map(|path| server.uri(path).parse().unwrap()).collect();
+        let error = Fetcher::new(settings()).fetch(&[request], &Silent).unwrap_err().to_string();
+        assert!(error.contains(&server.uri(expected)), "{error}");
+    };
+    check(["/a", "/evil", "/b"], "/evil");
+    check(["/forbidden", "/evil", "/worse"], "/evil");
+    check(["/a", "/forbidden", "/b"], "/a");
+}
+
 #[test]
 fn a_failure_ends_it_although_another_transfer_hangs() {
     let (release, hang) = mpsc::channel::<()>();

@@ -58,15 +58,7 @@ pub(super) fn transfer(clients: &Clients, told: Told<'_>, request: &Request) -> 
         false => started(partial.len()),
     }
     let mut job = Transfer { clients, told, request, partial, validator: None, fresh: false, transferred: 0, best: 0 };
-    let mut outcome = Err(FetchError::NotFound { uri: request.uri.clone() });
-    for uri in std::iter::once(&request.uri).chain(&request.fallbacks) {
-        outcome = job.fetch_from(uri);
-        match &outcome {
-            Err(error) if error.is_about_address() => job.validator = None,
-            _ => break,
-        }
-    }
-    match outcome {
+    match job.fetch() {
         Ok(()) => job.finish(),
         Err(error) => {
             // What is of no use to the next attempt does not stay.
@@ -94,6 +86,24 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
+    /// Gets the whole file from the first address that has it. If none has, the error is the first that says more than
+    /// that the file is missing.
+    fn fetch(&mut self) -> Result<(), FetchError> {
+        let mut told: Option<FetchError> = None;
+        for uri in std::iter::once(&self.request.uri).chain(&self.request.fallbacks) {
+            match self.fetch_from(uri) {
+                Err(error) if error.is_about_address() => {
+                    self.validator = None;
+                    if told.as_ref().is_none_or(|told| told.is_missing() && !error.is_missing()) {
+                        told = Some(error);
+                    }
+                }
+                done => return done,
+            }
+        }
+        Err(told.unwrap_or_else(|| FetchError::NotFound { uri: self.request.uri.clone() }))
+    }
+
     /// Gets the whole file from `uri`, trying again as often as the settings say.
     fn fetch_from(&mut self, uri: &Uri) -> Result<(), FetchError> {
         let mut retry = Retry::new(self.clients.settings());

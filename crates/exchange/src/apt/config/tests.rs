@@ -104,6 +104,26 @@ fn credentials() {
     assert_eq!(parse_auth("secret"), Err(AuthError::Unexpected { position: 1 }));
 }
 
+/// A user name in the address of a source chooses among the passwords of `auth.conf`.
+#[test]
+fn a_user_without_password_in_an_address() {
+    let mut config = config("");
+    config.network.credentials =
+        parse_auth("machine a.example login u password p machine a.example login v password q").unwrap();
+    let passwords = |uri: &str| {
+        let text = format!("deb {uri} stable main");
+        let sources = crate::apt::sources::parse_one_line_sources(&text, Path::new("x"), &config.source_defaults());
+        let settings = config.network_for(&sources.unwrap());
+        let first = &settings.credentials[0];
+        (first.login.clone(), first.password.clone())
+    };
+    let pair = |login: &str, password: &str| (login.to_owned(), password.to_owned());
+    assert_eq!(passwords("https://v@a.example/debian"), pair("v", "q"));
+    assert_eq!(passwords("https://v:r@a.example/debian"), pair("v", "r"));
+    assert_eq!(passwords("https://w@a.example/debian"), pair("w", ""));
+    assert_eq!(passwords("https://a.example/debian"), pair("u", "p"));
+}
+
 #[test]
 fn files_are_read_in_order_below_a_root() {
     let root = tempfile::tempdir().unwrap();
