@@ -13,7 +13,10 @@ pub use auth::{AuthError, parse_auth};
 pub use parse::{Directive, ParseConfigError, parse_config};
 pub use read::ConfigError;
 
-use super::sources::AptSource;
+use super::{
+    preferences::{PinTarget, Unsupported},
+    sources::AptSource,
+};
 use crate::net;
 
 /// A tree of values, as apt keeps it: keys like `Acquire::http::Proxy`, in which case does not matter.
@@ -107,7 +110,7 @@ pub struct AptConfig {
     /// All architectures whose packages are wanted; the first is [`AptConfig::architecture`].
     pub architectures: Vec<String>,
     /// `APT::Default-Release`.
-    pub default_release: Option<String>,
+    pub default_release: Option<PinTarget>,
     /// `Acquire::Check-Valid-Until`: refuse a Release file after its end.
     pub check_valid_until: bool,
     /// `Acquire::Check-Date`: refuse a Release file from the future.
@@ -136,6 +139,12 @@ pub enum ConfigWarning {
     UnsupportedProxy {
         /// The setting.
         key: String,
+    },
+    /// The default release is described in a way that is not supported.
+    #[error("apt's setting APT::Default-Release is without effect: {problem}")]
+    DefaultRelease {
+        /// What is not supported.
+        problem: Unsupported,
     },
     /// Certificates are not checked.
     #[error("apt's setting {key} switches off a check of certificates")]

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use parse::{PreferencesError, parse_preferences};
+pub use parse::{PreferencesError, Records, Unsupported, parse_preferences};
 pub use pattern::Pattern;
 
 use super::{config::AptConfig, update::Suite};
@@ -18,6 +18,8 @@ use super::{config::AptConfig, update::Suite};
 /// Everything that is pinned. Where nothing is, a suite's own priority counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preferences {
+    /// The native architecture.
+    pub native: String,
     /// The records, in the order in which they count: the first that fits decides.
     pub pins: Vec<Pin>,
     /// Files or records that are not in effect, and why.
@@ -40,10 +42,20 @@ pub struct Pin {
 pub enum PackagePattern {
     /// `*`: all. Such a record only counts for packages of which no other speaks.
     All,
-    /// Packages of this name.
-    Name(Pattern),
+    /// Packages of this name, of the native architecture or of those named.
+    Name {
+        /// The name.
+        name: Pattern,
+        /// The architecture, if it is not just the native one.
+        architecture: Option<Pattern>,
+    },
     /// Packages made from a source package of this name: `src:name`.
-    Source(Pattern),
+    Source {
+        /// The name.
+        name: Pattern,
+        /// The architecture, if it is not just the native one.
+        architecture: Option<Pattern>,
+    },
 }
 
 /// Which versions a record is about.
@@ -97,13 +109,15 @@ pub enum PreferencesWarning {
         /// Why.
         reason: String,
     },
-    /// A record uses a regular expression, which is not supported.
-    #[error("{file}, line {line}: regular expressions are not supported; the record is without effect")]
-    RegularExpression {
+    /// A record says something that is not supported.
+    #[error("{file}, line {line}: {why}; the record is without effect")]
+    LeftOut {
         /// The file.
         file: PathBuf,
         /// The line, from 1.
         line: usize,
+        /// What that is.
+        why: Unsupported,
     },
 }
 
@@ -112,6 +126,8 @@ pub enum PreferencesWarning {
 pub struct Subject<'a> {
     /// The package's name.
     pub package: &'a str,
+    /// The architecture, as its control file says; `all` counts as the native one.
+    pub architecture: &'a str,
     /// The name of the source package it was made from, if it is known and another.
     pub source: Option<&'a str>,
     /// The version.
@@ -123,7 +139,7 @@ impl Preferences {
     pub fn read(config: &AptConfig) -> Self {
         let parts = config.etc("preferencesparts", "preferences.d");
         let files = config.files(config.etc("preferences", "preferences"), &parts, &["", "pref"]);
-        let mut all = Self::default();
+        let mut all = Self { native: config.architecture.clone(), ..Self::default() };
         for file in files {
             all.read_file(&file);
         }
@@ -143,15 +159,10 @@ impl Preferences {
             Err(problem) => self.warnings.push(PreferencesWarning::Malformed { file: file.to_owned(), problem }),
             Ok((pins, lines)) => {
                 self.pins.extend(pins);
-                let warning = |line| PreferencesWarning::RegularExpression { file: file.to_owned(), line };
+                let warning = |(line, why)| PreferencesWarning::LeftOut { file: file.to_owned(), line, why };
                 self.warnings.extend(lines.into_iter().map(warning));
             }
         }
-    }
-
-    /// The priority of version `version` of `package` if only `suite` offers it.
-    pub fn priority(&self, package: &str, version: &str, suite: &Suite) -> i32 {
-        self.priority_of(&Subject { package, source: None, version }, suite)
     }
 
     /// The priority of `subject` if only `suite` offers it.
@@ -163,7 +174,7 @@ impl Preferences {
     ///
     /// That of the first record about this very package that fits one of the suites, else the highest of the suites: that
     /// of the first record about all packages, or else the suite's own. The default release precedes records about all
-    /// packages. Checked against apt's own policy.
+    /// packages, and `never` all but that. Checked against apt's own policy.
     pub fn priority_among<'a, I>(&self, subject: &Subject<'_>, suites: I) -> Option<i32>
     where
         I: IntoIterator<Item = &'a Suite>,
@@ -171,8 +182,11 @@ impl Preferences {
     {
         let suites = suites.into_iter();
         let own = suites.clone().map(|suite| self.general(subject, suite)).max()?;
-        let mut specific = self.pins.iter().filter(|pin| pin.names(subject));
-        let pin = specific.find(|pin| suites.clone().any(|suite| pin.target.fits(subject, suite)));
+        if own == NEVER {
+            return Some(NEVER);
+        }
+        let mut specific = self.pins.iter().filter(|pin| pin.names(subject, &self.native));
+        let pin = specific.find(|pin| suites.clone().any(|suite| pin.target.fits(subject.version, suite)));
         Some(pin.map_or(own, |pin| pin.priority))
     }
 
@@ -181,18 +195,27 @@ impl Preferences {
             return suite.priority;
         }
         let mut general = self.pins.iter().filter(|pin| pin.is_general());
-        general.find(|pin| pin.target.fits(subject, suite)).map_or(suite.priority, |pin| pin.priority)
+        general.find(|pin| pin.target.fits(subject.version, suite)).map_or(suite.priority, |pin| pin.priority)
     }
 
     /// True if no record can make a difference for `package` beyond what its suites' priorities say.
     pub fn is_silent_about(&self, package: &str) -> bool {
-        let subject = Subject { package, source: None, version: "" };
-        !self.pins.iter().any(|pin| pin.is_general() || pin.names(&subject) || pin.names_sources())
+        let may_name = |pin: &Pin| {
+            pin.packages.iter().any(|pattern| match pattern {
+                PackagePattern::All => pin.is_general(),
+                PackagePattern::Name { name, .. } => name.fits_name(package),
+                PackagePattern::Source { .. } => true,
+            })
+        };
+        !self.pins.iter().any(may_name)
     }
 }
 
 /// What apt gives the default release.
-const DEFAULT_RELEASE: i32 = 990;
+pub(crate) const DEFAULT_RELEASE: i32 = 990;
+
+/// The priority `never`, which no record about a single package overrides.
+const NEVER: i32 = i16::MIN as i32;
 
 impl Pin {
     fn is_general(&self) -> bool {
@@ -200,23 +223,27 @@ impl Pin {
         self.packages.contains(&PackagePattern::All) && !matches!(self.target, PinTarget::Version(_))
     }
 
-    fn names(&self, subject: &Subject<'_>) -> bool {
+    fn names(&self, subject: &Subject<'_>, native: &str) -> bool {
+        let own = if subject.architecture == "all" { native } else { subject.architecture };
+        let fits = |architecture: &Option<Pattern>| match architecture {
+            None => own == native,
+            Some(pattern) => pattern.fits(own),
+        };
         self.packages.iter().any(|pattern| match pattern {
             PackagePattern::All => false,
-            PackagePattern::Name(pattern) => pattern.fits_name(subject.package),
-            PackagePattern::Source(pattern) => pattern.fits_name(subject.source.unwrap_or(subject.package)),
+            PackagePattern::Name { name, architecture } => name.fits_name(subject.package) && fits(architecture),
+            PackagePattern::Source { name, architecture } => {
+                name.fits_name(subject.source.unwrap_or(subject.package)) && fits(architecture)
+            }
         })
-    }
-
-    fn names_sources(&self) -> bool {
-        self.packages.iter().any(|pattern| matches!(pattern, PackagePattern::Source(_)))
     }
 }
 
 impl PinTarget {
-    fn fits(&self, subject: &Subject<'_>, suite: &Suite) -> bool {
+    /// Whether `version`, on offer in `suite`, is one of these.
+    pub(crate) fn fits(&self, version: &str, suite: &Suite) -> bool {
         match self {
-            Self::Version(pattern) => pattern.fits(subject.version),
+            Self::Version(pattern) => pattern.fits(version),
             Self::Origin(pattern) => pattern.fits(host(&suite.base_uri)),
             Self::Release(conditions) => conditions.iter().all(|(field, pattern)| match field {
                 ReleaseField::Archive => pattern.fits(&suite.suite),

@@ -184,15 +184,12 @@ impl Release {
         }
     }
 
-    /// The priority of its packages where nothing is pinned: 500; 1 if they are not automatic; 100 if upgrades are; 990
-    /// if it is the default release.
-    pub fn priority(&self, default_release: Option<&str>) -> i32 {
-        let names = [&self.suite, &self.codename, &self.version];
-        match default_release {
-            Some(name) if names.iter().any(|known| *known == name) && !name.is_empty() => 990,
-            _ if self.not_automatic && self.but_automatic_upgrades => 100,
-            _ if self.not_automatic => 1,
-            _ => 500,
+    /// The priority of its packages where nothing is pinned: 500; 1 if they are not automatic; 100 if upgrades are.
+    pub fn priority(&self) -> i32 {
+        match (self.not_automatic, self.but_automatic_upgrades) {
+            (false, _) => 500,
+            (true, false) => 1,
+            (true, true) => 100,
         }
     }
 }

@@ -125,7 +125,7 @@ impl Lists {
     /// If the state cannot be read.
     pub fn known(&self, sources: &[AptSource], config: &AptConfig, now: SystemTime) -> Result<Known, StateError> {
         let state = State::read(&self.directory)?;
-        let default = config.default_release.as_deref();
+        let default = config.default_release.as_ref();
         let mut keys = Keys::new(config);
         let mut known = Known::default();
         for archive in archive::group(sources, config) {

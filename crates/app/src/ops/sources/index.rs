@@ -113,7 +113,8 @@ pub(crate) fn pins(host: &Host, printer: &Printer) -> Outcome<impl Fn(&Candidate
             return candidate.priority();
         }
         let source = candidate.field("Source").and_then(|source| source.split_whitespace().next());
-        let subject = Subject { package: candidate.name(), source, version: candidate.version() };
+        let (package, architecture) = (candidate.name(), candidate.architecture());
+        let subject = Subject { package, architecture, source, version: candidate.version() };
         let offers: Vec<&Suite> = candidate.suites().filter_map(|suite| suites.get(&suite.input.id)).collect();
         preferences.priority_among(&subject, offers.iter().copied()).unwrap_or_else(|| candidate.priority())
     })

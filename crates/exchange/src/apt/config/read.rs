@@ -11,6 +11,7 @@ use super::{
     parse::{Directive, ParseConfigError, parse_config},
     settings,
 };
+use crate::apt::preferences::PinTarget;
 
 /// apt's configuration could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,10 @@ impl AptConfig {
     /// Interprets a configuration whose paths are below `root`.
     pub fn from_config(config: Config, root: &Path, etc: PathBuf) -> Self {
         let mut warnings = Vec::new();
+        let default_release = config.find("APT::Default-Release").and_then(|text| {
+            let problem = |problem| ConfigWarning::DefaultRelease { problem };
+            PinTarget::release(text).map_err(|error| warnings.push(problem(error))).ok()
+        });
         let network = settings::network(&config, root, &mut warnings);
         let dpkg = dpkg_architectures(root);
         let built_for = architecture_of(std::env::consts::ARCH).to_owned();
@@ -81,7 +86,7 @@ impl AptConfig {
             etc,
             architecture,
             architectures,
-            default_release: config.find("APT::Default-Release").map(str::to_owned),
+            default_release,
             check_valid_until: config.find_bool("Acquire::Check-Valid-Until").unwrap_or(true),
             check_date: config.find_bool("Acquire::Check-Date").unwrap_or(true),
             network,

@@ -226,18 +226,14 @@ fn release_files() {
 
 #[test]
 fn priorities() {
-    let check = |fields: &str, default: Option<&str>, expected| {
+    let check = |fields: &str, expected| {
         let release = Release::parse(&format!("Suite: stable\nCodename: bookworm\n{fields}SHA256:\n")).unwrap();
-        assert_eq!(release.priority(default), expected, "{fields} {default:?}");
+        assert_eq!(release.priority(), expected, "{fields}");
     };
-    check("", None, 500);
-    check("NotAutomatic: yes\n", None, 1);
-    check("NotAutomatic: yes\nButAutomaticUpgrades: yes\n", None, 100);
-    check("ButAutomaticUpgrades: yes\n", None, 500);
-    check("NotAutomatic: yes\n", Some("bookworm"), 990);
-    check("", Some("stable"), 990);
-    check("", Some("sid"), 500);
-    check("", Some(""), 500);
+    check("", 500);
+    check("NotAutomatic: yes\n", 1);
+    check("NotAutomatic: yes\nButAutomaticUpgrades: yes\n", 100);
+    check("ButAutomaticUpgrades: yes\n", 500);
 }
 
 #[test]

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ListsError, Suite, Trust, archive::Archive};
 use crate::{
-    apt::release::{Release, Timestamp},
+    apt::{
+        preferences::{DEFAULT_RELEASE, PinTarget},
+        release::{Release, Timestamp},
+    },
     net::{Uri, Validators},
 };
 
@@ -204,7 +207,7 @@ impl ArchiveState {
     /// Its priority where nothing is pinned.
     pub(super) fn priority(&self) -> i32 {
         let (not_automatic, but_automatic_upgrades) = (self.not_automatic, self.but_automatic_upgrades);
-        Release { not_automatic, but_automatic_upgrades, ..Release::default() }.priority(None)
+        Release { not_automatic, but_automatic_upgrades, ..Release::default() }.priority()
     }
 
     /// What of it `archive` wants, vouched for like this.
@@ -213,17 +216,9 @@ impl ArchiveState {
         archive: &Archive<'_>,
         trust: &Trust,
         directory: &Path,
-        default_release: Option<&str>,
+        default_release: Option<&PinTarget>,
     ) -> Vec<Suite> {
         let name = if self.archive.is_empty() { &self.suite } else { &self.archive };
-        let release = Release {
-            suite: self.archive.clone(),
-            codename: self.codename.clone(),
-            version: self.version.clone(),
-            not_automatic: self.not_automatic,
-            but_automatic_upgrades: self.but_automatic_upgrades,
-            ..Release::default()
-        };
         let suite = |index: &IndexState| Suite {
             id: format!("{} {} {} {}", self.uri, self.suite, index.component, index.architecture),
             origin: self.origin.clone(),
@@ -235,12 +230,18 @@ impl ArchiveState {
             architecture: index.architecture.clone(),
             base_uri: self.base_uri.clone(),
             mirrors: self.mirrors.clone(),
-            priority: release.priority(default_release),
+            priority: self.priority(),
             packages: super::files::packages(directory, &index.digest),
             trust: trust.clone(),
             date: self.date,
         };
         let wanted = self.indices.iter().filter(|index| archive.wants(&index.component, &index.architecture));
-        wanted.map(suite).collect()
+        let mut suites: Vec<Suite> = wanted.map(suite).collect();
+        for suite in &mut suites {
+            if default_release.is_some_and(|release| release.fits("", suite)) {
+                suite.priority = DEFAULT_RELEASE;
+            }
+        }
+        suites
     }
 }

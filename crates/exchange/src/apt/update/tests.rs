@@ -596,8 +596,19 @@ fn a_damaged_index_is_fetched_again() {
 #[test]
 fn the_default_release_is_preferred() {
     let (_mirror, host) = updated();
-    host.write("etc/apt/apt.conf", "APT::Architecture \"amd64\"; APT::Default-Release \"bookworm\";");
-    assert_eq!(host.suites()[0].priority, 990);
+    let check = |release: &str, expected: i32| {
+        let text = format!("APT::Architecture \"amd64\"; APT::Default-Release \"{release}\";");
+        host.write("etc/apt/apt.conf", text);
+        assert_eq!(host.suites()[0].priority, expected, "{release}");
+        host.config().warnings.len()
+    };
+    for release in ["bookworm", "stable", "book*", "n=bookworm", "a=stable,n=book*", "*"] {
+        assert_eq!(check(release, 990), 0);
+    }
+    for release in ["sid", "a=bookworm", "n=bookworm,o=Other", ""] {
+        assert_eq!(check(release, 500), 0);
+    }
+    assert_eq!(check("/book.*/", 500) + check("q=bookworm", 500), 2);
 }
 
 #[test]
