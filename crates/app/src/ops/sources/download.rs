@@ -74,18 +74,23 @@ fn archives(host: &Host) -> Outcome<PathBuf> {
     Ok(cache)
 }
 
-/// The archive's own address if a source offers it now; else the same path at every source's address, which is where a
-/// pinned version may still be.
-fn request(suites: &[Suite], chosen: &Chosen, cache: &std::path::Path) -> Outcome<Request> {
-    let mut uris: Vec<Uri> = chosen.uri.iter().map(|uri| uri.parse()).collect::<Result<_, _>>()?;
-    // No source has a local file's path.
-    let suites = if chosen.file.starts_with('/') { &[] } else { suites };
+/// Where an archive may be: at its own address if a source offers it now, and at the same path at every source's address
+/// and mirror, which is where a pinned version may still be.
+fn addresses(suites: &[Suite], own: Option<&str>, file: &str) -> Outcome<Vec<Uri>> {
+    let mut uris: Vec<Uri> = own.iter().map(|uri| uri.parse()).collect::<Result<_, _>>()?;
     for base in suites.iter().flat_map(|suite| std::iter::once(&suite.base_uri).chain(&suite.mirrors)) {
-        let uri = deb_uri(base, &chosen.file)?;
+        let uri = deb_uri(base, file)?;
         if !uris.contains(&uri) {
             uris.push(uri);
         }
     }
+    Ok(uris)
+}
+
+fn request(suites: &[Suite], chosen: &Chosen, cache: &std::path::Path) -> Outcome<Request> {
+    // No source has a local file's path.
+    let suites = if chosen.file.starts_with('/') { &[] } else { suites };
+    let mut uris = addresses(suites, chosen.uri.as_deref(), &chosen.file)?;
     if uris.is_empty() {
         return Err(Failure::new(format!("there is no source to get {} {} from", chosen.name, chosen.version))
             .hint("`aleph source list` shows the sources; --sources FILE names others"));
@@ -112,14 +117,18 @@ pub(crate) fn fetch_again(host: &Host, printer: &Printer, origin: &Origin) -> Ou
     }
     let index = index::index(host, printer)?;
     let offer = index.all().find(|candidate| candidate.sha256() == Some(origin.archive));
-    let uri = offer.and_then(|candidate| candidate.uri());
-    let uri = uri.ok_or_else(|| Failure::new("no source offers it any more, and the cache does not have it"))?;
+    let file = offer.and_then(|candidate| candidate.filename());
+    let file = file.ok_or_else(|| Failure::new("no source offers it any more, and the cache does not have it"))?;
     let apt = Apt::read(host, printer)?;
+    let mut uris = addresses(&apt.known()?.suites, offer.and_then(|candidate| candidate.uri()).as_deref(), file)?;
+    if uris.is_empty() {
+        return Err(Failure::new("no source that offers it can be asked for it"));
+    }
     let line = Line::new(printer, "downloading");
     let request = Request {
         name: origin.file_name.clone(),
-        uri: uri.parse()?,
-        fallbacks: Vec::new(),
+        uri: uris.remove(0),
+        fallbacks: uris,
         target: cache.join(&origin.file_name),
         expected: Expected::exactly(origin.size, origin.archive),
     };

@@ -7,7 +7,10 @@ use super::{
     format::{EntryRow, OriginRow, ProviderRow, Section},
     stanza,
 };
-use crate::apt::relation::{MultiArch, Version};
+use crate::apt::{
+    download::deb_uri,
+    relation::{MultiArch, Version},
+};
 
 /// A package in one version, as an index offers it. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -118,11 +121,11 @@ impl<'a> Candidate<'a> {
         self.field("SHA256")?.parse().ok()
     }
 
-    /// Where its file is, in the suite of highest priority.
+    /// Where its file is, in the suite of highest priority, if that can be fetched.
     pub fn uri(&self) -> Option<String> {
         let suite = suite(self.index, self.row.origins.0)?;
         let filename = stanza::field(suite.stanza, "Filename")?;
-        Some(format!("{}/{}", suite.input.base_uri.trim_end_matches('/'), filename.trim_start_matches('/')))
+        Some(deb_uri(&suite.input.base_uri, filename).ok()?.to_string())
     }
 
     /// The highest pin priority of the suites that offer it.

@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::apt::relation::Version;
+use crate::apt::{download::deb_uri, relation::Version};
 
 /// An input with the text `text`, named `name`.
 fn input(directory: &Path, name: &str, text: impl AsRef<[u8]>, priority: i32) -> IndexInput {
@@ -107,6 +107,15 @@ fn a_candidate_knows_its_fields_and_all_its_suites() {
     assert_eq!(old.uri().as_deref(), Some("http://mirror.example/s0/pool/o/openssl_1.deb"));
     assert_eq!(old.suites().map(|suite| suite.input.suite.as_str()).collect::<Vec<_>>(), ["s0", "s1"]);
     assert_eq!((old.priority(), index.candidates("openssl").next().unwrap().priority()), (500, 499));
+}
+
+#[test]
+fn file_names_are_escaped_as_addresses_want_it() {
+    let (_directory, index) = index(&["Package: a\nVersion: 1\nArchitecture: all\nFilename: ./pool/a b%3a1#.deb\n"]);
+    let candidate = index.candidates("a").next().unwrap();
+    let uri = deb_uri(&candidate.suites().next().unwrap().input.base_uri, candidate.filename().unwrap()).unwrap();
+    assert_eq!(candidate.uri(), Some(uri.to_string()));
+    assert_eq!(uri.to_string(), "http://mirror.example/s0/pool/a%20b%253a1%23.deb");
 }
 
 #[test]

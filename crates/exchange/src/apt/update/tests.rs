@@ -9,14 +9,14 @@ use aleph_component::Digest;
 use super::*;
 use crate::{
     apt::{
-        download::{DebRequest, DownloadError, deb_uri, download},
+        download::deb_uri,
         release::{
             Refusal, ReleaseError, VerifyError,
             tests::signer::{Manner, Signer, armor, in_days},
         },
         sources::{parse_deb822_sources, parse_one_line_sources, read_sources},
     },
-    net::{FetchError, Silent},
+    net::{Expected, FetchError, Request, Silent},
 };
 use mirror::{Host, Mirror};
 
@@ -562,9 +562,14 @@ fn no_password_gets_into_the_state() {
     let sources = parse_one_line_sources(&line, Path::new("x"), &config.source_defaults()).unwrap();
     let uri = deb_uri(&host.suites()[0].base_uri, "dists/stable/InRelease").unwrap();
     let body = mirror.body("InRelease");
-    let package = DebRequest { uri, sha256: Digest::of(&body), size: body.len() as u64, file_name: "x".to_owned() };
-    let fetcher = Fetcher::new(config.network_for(&sources));
-    download(&fetcher, &[package], host.root.path(), &Silent).unwrap();
+    let package = Request {
+        name: "x".to_owned(),
+        uri,
+        fallbacks: Vec::new(),
+        target: host.root.path().join("x"),
+        expected: Expected::exactly(body.len() as u64, Digest::of(&body)),
+    };
+    Fetcher::new(config.network_for(&sources)).fetch(&[package], &Silent).unwrap();
     assert!(mirror.server.seen().iter().all(|seen| seen.header("authorization").is_some()));
     assert!(matches!(
         outcome(&host.update(&SOURCE.replace("MIRROR", &with_password), &mirror)),
@@ -609,25 +614,6 @@ fn the_default_release_is_preferred() {
         assert_eq!(check(release, 500), 0);
     }
     assert_eq!(check("/book.*/", 500) + check("q=bookworm", 500), 2);
-}
-
-#[test]
-fn packages_stay_in_the_cache() {
-    let (mirror, host) = published();
-    let body = mirror.body("InRelease");
-    let uri = deb_uri(&mirror.server.uri("/debian"), "dists/stable/InRelease").unwrap();
-    let package = |name: &str| DebRequest {
-        uri: uri.clone(),
-        sha256: Digest::of(&body),
-        size: body.len() as u64,
-        file_name: name.to_owned(),
-    };
-    let fetcher = Fetcher::new(host.config().network);
-    let fetch = |name| download(&fetcher, &[package(name)], &host.directory(), &Silent);
-    assert_eq!(fs::read(&fetch("a_1%3a2_amd64.deb").unwrap()[0]).unwrap(), body);
-    for name in ["../x", "/x", "", ".x", "a/b", "a\0b", &"x".repeat(300)] {
-        assert!(matches!(fetch(name), Err(DownloadError::Name { .. })), "{name}");
-    }
 }
 
 /// The archives that this machine is configured to use.
