@@ -145,13 +145,13 @@ impl fmt::Display for Step {
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.version)?;
-        match &*self.suites {
-            [] => f.write_str(" (in this view only)")?,
-            suites => write!(f, " ({})", suites.join(", "))?,
-        }
+        let place = match &*self.suites {
+            [] => "in this view only".to_owned(),
+            suites => suites.join(", "),
+        };
         match self.pinned {
-            Some(priority) => write!(f, ", ruled out by the priority {priority}"),
-            None => Ok(()),
+            Some(priority) => write!(f, " ({place}; ruled out by its priority {priority})"),
+            None => write!(f, " ({place})"),
         }
     }
 }

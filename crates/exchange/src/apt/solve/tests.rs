@@ -138,11 +138,11 @@ fn versions_of_negative_priority_are_not_taken() {
     check_request(text, &pinned("a/next"), "a=2");
     check_request(text, &pinned("c"), "c=1 d=1");
     check_request(text, &pinned("e b=1"), "b=1 e=1");
-    check_request(text, &pinned("b"), "`b` is not on offer; b is there as 1 (next), ruled out by the priority -10");
+    check_request(text, &pinned("b"), "`b` is not on offer; b is there as 1 (next; ruled out by its priority -10)");
     check_request(
         text,
         &pinned("f"),
-        "f 1 needs a (>= 2), but on offer is a 1 (main) and a 2 (next), ruled out by the priority -1",
+        "f 1 needs a (>= 2), but on offer is a 1 (main) and a 2 (next; ruled out by its priority -1)",
     );
     let keep = vec![Kept {
         name: "a".to_owned(),
