@@ -1,6 +1,6 @@
 //! Many trees into one, on paper. Nothing here touches a disk.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, cmp::Ordering, collections::HashMap};
 
 use aleph_component::{Entry, Node, Owner, TreePath};
 
@@ -127,6 +127,15 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
+/// The order of names in one directory, some of which stand for what is under them: these have a `/` after them.
+fn by_path((one, under): (&str, bool), (other, other_under): (&str, bool)) -> Ordering {
+    let common = one.len().min(other.len());
+    let rest = |name: &str, under: bool| name.as_bytes().get(common).copied().or(under.then_some(b'/'));
+    one.as_bytes()[..common]
+        .cmp(&other.as_bytes()[..common])
+        .then_with(|| rest(one, under).cmp(&rest(other, other_under)))
+}
+
 /// One thing to list of a directory.
 enum Item<'a, 'b> {
     /// What members want at one name.
@@ -160,9 +169,11 @@ impl Merge<'_> {
             }
             items.push((name, true, Item::Below(place)));
         }
-        items.sort_unstable_by(|(one, under, _), (other, other_under, _)| {
-            one.bytes().chain(under.then_some(b'/')).cmp(other.bytes().chain(other_under.then_some(b'/')))
-        });
+        if !all[place].below.is_empty() {
+            items.sort_unstable_by(|(one, under, _), (other, other_under, _)| {
+                by_path((one, *under), (other, *other_under))
+            });
+        }
         for (_, _, item) in items {
             match item {
                 Item::Wanted(wanted) => self.settle(wanted),

@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
     iter,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -117,13 +116,13 @@ pub(crate) fn entries_of(store: &Store, lock: &WriteLock, placements: &[Placemen
 
 /// The links at the top whose target some package brings.
 fn merged_usr<'a>(members: &[Member<'_>]) -> Vec<Cow<'a, Entry>> {
-    let tops: BTreeSet<&str> = members
-        .iter()
-        .flat_map(|member| &member.entries)
-        .filter_map(|entry| entry.path.as_str().strip_prefix("usr/")?.split('/').next())
-        .collect();
+    let brought = |target: &str| {
+        let below = format!("{target}/");
+        let is_there = |path: &str| path == target || path.starts_with(&below);
+        members.iter().flat_map(|member| &member.entries).any(|entry| is_there(entry.path.as_str()))
+    };
     dpkg::usr_links()
-        .filter(|(name, _)| tops.contains(name.as_str()))
+        .filter(|(_, target)| brought(target))
         .map(|(path, target)| Entry { path, owner: Owner::default(), node: Node::Symlink { target: target.into() } })
         .map(Cow::Owned)
         .collect()

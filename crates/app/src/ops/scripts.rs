@@ -102,10 +102,13 @@ fn plan_scripts(
     before: Option<&Generation>,
     (pinned, packages): (&[Pinned], &[Package<'_>]),
 ) -> Outcome<Scripts> {
-    let anew =
-        || Scripts { leaving: Vec::new(), plan: dpkg::fresh(packages), before: Vec::new(), conffiles: BTreeSet::new() };
-    let Some(before) = before else { return Ok(anew()) };
-    let Some(capture) = before.capture else { return Ok(anew()) };
+    let contents = dpkg::store_contents(store);
+    let anew = || -> Outcome<Scripts> {
+        let plan = dpkg::fresh(packages, &contents)?;
+        Ok(Scripts { leaving: Vec::new(), plan, before: Vec::new(), conffiles: BTreeSet::new() })
+    };
+    let Some(before) = before else { return anew() };
+    let Some(capture) = before.capture else { return anew() };
     let old = store.manifest(&capture.component)?.tree;
     // Most packages stay as they are and have been read.
     let known: BTreeMap<ComponentId, &Package<'_>> = pinned.iter().map(|p| p.component).zip(packages).collect();
@@ -115,8 +118,8 @@ fn plan_scripts(
     held.extend(before.packages.iter().filter_map(|p| known.get(&p.component)).map(|package| (*package).clone()));
     let status = read_in(store, before, &old, STATUS)?;
     let changed = changed_conffiles(&old, held.iter().map(|package| package.manifest));
-    match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }) {
-        UpdatePlan::NeedsFresh { .. } => Ok(anew()),
+    match dpkg::update(&held, packages, Previous { status: &status, changed_conffiles: &changed }, &contents)? {
+        UpdatePlan::NeedsFresh { .. } => anew(),
         UpdatePlan::Update { leaving, plan, forget } => {
             let conffiles = conffiles(held.iter().chain(packages).map(|package| package.manifest));
             let kept = old.into_iter().filter(|entry| !forget.contains(&entry.path)).collect();

@@ -84,11 +84,10 @@ pub fn diversions(packages: &[Package<'_>]) -> Vec<Diversion> {
     found
 }
 
-/// The diversions that the scripts of `package` make.
-pub(super) fn made(package: &str, scripts: &BTreeMap<String, Vec<u8>>) -> Vec<Diversion> {
-    let texts = ["preinst", "postinst"].into_iter().filter_map(|script| scripts.get(script));
-    let texts = texts.filter(|text| mentions(text)).map(|text| String::from_utf8_lossy(text));
-    texts.flat_map(|text| parse_diversions(package, &text)).collect()
+/// The diversions that a script of `package` makes.
+pub(super) fn made(package: &str, script: &[u8]) -> Vec<Diversion> {
+    let mentions = memchr::memmem::find(script, b"dpkg-divert").is_some();
+    if mentions { parse_diversions(package, &String::from_utf8_lossy(script)) } else { Vec::new() }
 }
 
 /// The diversions that keep two packages' different things apart, as `/var/lib/dpkg/diversions` has them: three lines
@@ -105,10 +104,6 @@ pub(super) fn in_force(packages: &[Package<'_>]) -> String {
         }
     }
     text
-}
-
-fn mentions(text: &[u8]) -> bool {
-    memchr::memmem::find(text, b"dpkg-divert").is_some()
 }
 
 /// The calls of `dpkg-divert --add` in a script of `package`.

@@ -1,7 +1,6 @@
 //! One package of a view, with what dpkg keeps of it.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read},
 };
@@ -33,15 +32,9 @@ pub fn store_contents(store: &Store) -> impl Fn(&Digest, u16) -> io::Result<Box<
 pub struct Package<'a> {
     /// Its manifest.
     pub manifest: &'a Manifest,
-    /// Its control file, as it goes into a status file.
-    pub(super) stanza: String,
-    /// Paths of conffiles that it brings, with the MD5 sum of what it brings.
-    pub(super) conffiles: Vec<(String, String)>,
     /// What it asks of triggers.
     pub(super) triggers: Vec<Directive>,
-    /// Its maintainer scripts.
-    pub(super) scripts: BTreeMap<String, Vec<u8>>,
-    /// The diversions that these make.
+    /// The diversions that its scripts make.
     pub(super) diversions: Vec<Diversion>,
     /// A list of MD5 sums, made because it brings none.
     pub(super) md5sums: Option<String>,
@@ -68,39 +61,42 @@ pub enum PackageError {
     },
 }
 
-/// The scripts that dpkg runs.
-const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
-
 impl<'a> Package<'a> {
-    /// Reads what is needed of a component's control members.
+    /// Reads what is needed of every package of a view; what only one that comes or goes has to tell is read then.
     ///
     /// # Errors
     /// If it has no control file, or `contents` does not give what the manifest lists.
     pub fn read(manifest: &'a Manifest, contents: &Contents<'_>) -> Result<Self, PackageError> {
-        let member = |name: &str| -> Result<Option<Vec<u8>>, PackageError> {
-            let entry = manifest.control.iter().find(|entry| entry.path.as_str() == name);
-            entry.map(|entry| read_content(manifest, entry, contents)).transpose()
-        };
-        let no_control = || PackageError::NoControl { package: manifest.name.clone() };
-        let control = member("control")?.ok_or_else(no_control)?;
-        let stanza = stanza(&String::from_utf8_lossy(&control));
-        let triggers = member("triggers")?.map_or_else(Vec::new, |text| parse_triggers(&text));
-        let mut scripts = BTreeMap::new();
-        for name in SCRIPTS {
-            if let Some(text) = member(name)? {
-                scripts.insert(name.to_owned(), text);
+        let mut package = Self { manifest, triggers: Vec::new(), diversions: Vec::new(), md5sums: None };
+        if !package.has_member("control") {
+            return Err(PackageError::NoControl { package: manifest.name.clone() });
+        }
+        package.triggers = package.member("triggers", contents)?.map_or_else(Vec::new, |text| parse_triggers(&text));
+        for script in ["preinst", "postinst"] {
+            if let Some(text) = package.member(script, contents)? {
+                package.diversions.extend(divert::made(&manifest.name, &text));
             }
         }
-        let diversions = divert::made(&manifest.name, &scripts);
-        let mut package =
-            Self { manifest, stanza, conffiles: Vec::new(), triggers, scripts, diversions, md5sums: None };
-        if let Some(text) = member("conffiles")? {
-            package.conffiles = package.sums_of_conffiles(&parse_conffiles(&text), contents)?;
-        }
-        if !manifest.control.iter().any(|entry| entry.path.as_str() == "md5sums") {
+        if !package.has_member("md5sums") {
             package.md5sums = Some(package.sums_of_files(contents)?);
         }
         Ok(package)
+    }
+
+    /// Its control file, as it goes into a status file.
+    pub(super) fn stanza(&self, contents: &Contents<'_>) -> Result<String, PackageError> {
+        let control = self.member("control", contents)?.unwrap_or_default();
+        Ok(stanza(&String::from_utf8_lossy(&control)))
+    }
+
+    /// One of its control members.
+    pub(super) fn member(&self, name: &str, contents: &Contents<'_>) -> Result<Option<Vec<u8>>, PackageError> {
+        let entry = self.manifest.control.iter().find(|entry| entry.path.as_str() == name);
+        entry.map(|entry| read_content(self.manifest, entry, contents)).transpose()
+    }
+
+    fn has_member(&self, name: &str) -> bool {
+        self.manifest.control.iter().any(|entry| entry.path.as_str() == name)
     }
 
     /// The name that dpkg uses for it where several architectures may be: with the architecture only if it can be
@@ -112,7 +108,7 @@ impl<'a> Package<'a> {
 
     /// Whether it has this maintainer script.
     pub fn has_script(&self, name: &str) -> bool {
-        self.scripts.contains_key(name)
+        self.has_member(name)
     }
 
     /// The node at an absolute path of its tree.
@@ -141,18 +137,14 @@ impl<'a> Package<'a> {
         Some(Placement { path, content: Content::Pool { digest, size }, mode, replaces: true })
     }
 
-    fn sums_of_conffiles(
-        &self,
-        paths: &[String],
-        contents: &Contents<'_>,
-    ) -> Result<Vec<(String, String)>, PackageError> {
-        let mut sums = Vec::new();
-        for path in paths {
-            if let Some(entry) = self.node(path).filter(|entry| matches!(entry.node, Node::File { .. })) {
-                sums.push((path.clone(), md5_of(self.manifest, entry, contents)?));
-            }
-        }
-        Ok(sums)
+    /// Paths of conffiles that it brings, with the MD5 sum of what it brings.
+    pub(super) fn conffiles(&self, contents: &Contents<'_>) -> Result<Vec<(String, String)>, PackageError> {
+        let paths = self.member("conffiles", contents)?.map_or_else(Vec::new, |text| parse_conffiles(&text));
+        let files = paths.into_iter().filter_map(|path| {
+            let entry = self.node(&path).filter(|entry| matches!(entry.node, Node::File { .. }))?;
+            Some((path, entry))
+        });
+        files.map(|(path, entry)| Ok((path, md5_of(self.manifest, entry, contents)?))).collect()
     }
 
     fn sums_of_files(&self, contents: &Contents<'_>) -> Result<String, PackageError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aleph_component::TreePath;
 
 use super::{
-    Package, Placement,
+    Contents, Package, PackageError, Placement,
     info::info_placements,
     order::Needs,
     script,
@@ -61,18 +61,22 @@ impl Cover {
 /// The plan for a view that starts from nothing: what `dpkg --unpack` of all and `dpkg --configure -a` do.
 ///
 /// Triggers need not be set off: every script that a trigger would call runs anyway, after all files are there.
-pub fn fresh(packages: &[Package<'_>]) -> ConfigurePlan {
+///
+/// # Errors
+/// If `contents` does not give what the manifests list.
+pub fn fresh(packages: &[Package<'_>], contents: &Contents<'_>) -> Result<ConfigurePlan, PackageError> {
     let mut placements = info_placements(packages);
     placements.extend(trigger_placements(packages, &BTreeSet::new()));
     let state = |package: &Package<'_>| {
         if has_to_run(package) { State::Unpacked { configured: None } } else { State::Installed }
     };
-    let status: String = packages.iter().map(|package| stanza(package, state(package))).collect();
+    let stanzas = packages.iter().map(|package| stanza(package, state(package), contents));
+    let status = stanzas.collect::<Result<String, _>>()?;
     placements.push(Placement::bytes("var/lib/dpkg/status", status, true));
     let told = script::Told::new(dpkg_version(packages), packages);
     let preinst = |package: &Package<'_>| preinst_step(package, &["install"], &told).into_iter().collect();
     let steps = bring(packages, &|_| true, &preinst);
-    ConfigurePlan { placements, covers: script::covers(packages), steps }
+    Ok(ConfigurePlan { placements, covers: script::covers(packages), steps })
 }
 
 /// A package's `preinst`, if it has one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Package;
+use super::{Contents, Package, PackageError};
 
 /// How far dpkg is with a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +14,10 @@ pub(super) enum State<'a> {
 }
 
 /// The stanza of a package, with an empty line after it.
-pub(super) fn stanza(package: &Package<'_>, state: State<'_>) -> String {
-    let mut text = String::with_capacity(package.stanza.len() + 200);
-    let (first, rest) = package.stanza.split_once('\n').unwrap_or((&package.stanza, ""));
+pub(super) fn stanza(package: &Package<'_>, state: State<'_>, contents: &Contents<'_>) -> Result<String, PackageError> {
+    let control = package.stanza(contents)?;
+    let mut text = String::with_capacity(control.len() + 200);
+    let (first, rest) = control.split_once('\n').unwrap_or((&control, ""));
     text.push_str(first);
     text.push('\n');
     match state {
@@ -29,12 +30,13 @@ pub(super) fn stanza(package: &Package<'_>, state: State<'_>) -> String {
         }
     }
     text.push_str(rest);
-    if !package.conffiles.is_empty() {
+    let conffiles = package.conffiles(contents)?;
+    if !conffiles.is_empty() {
         text.push_str("Conffiles:\n");
-        package.conffiles.iter().for_each(|(path, sum)| text.push_str(&format!(" {path} {sum}\n")));
+        conffiles.iter().for_each(|(path, sum)| text.push_str(&format!(" {path} {sum}\n")));
     }
     text.push('\n');
-    text
+    Ok(text)
 }
 
 /// The stanzas of a status file by name and architecture, verbatim, each with its empty line.

@@ -53,11 +53,20 @@ impl Pool {
         }
     }
 
+    fn contents(&self) -> impl Fn(&Digest, u16) -> std::io::Result<Box<dyn std::io::Read>> + '_ {
+        |digest, _| Ok(Box::new(std::io::Cursor::new(self.0[digest].clone())))
+    }
+
     fn packages<'a>(&self, manifests: &'a [Manifest]) -> Vec<Package<'a>> {
-        let contents = |digest: &Digest, _: u16| -> std::io::Result<Box<dyn std::io::Read>> {
-            Ok(Box::new(std::io::Cursor::new(self.0[digest].clone())))
-        };
-        manifests.iter().map(|manifest| Package::read(manifest, &contents).unwrap()).collect()
+        manifests.iter().map(|manifest| Package::read(manifest, &self.contents()).unwrap()).collect()
+    }
+
+    fn fresh(&self, packages: &[Package<'_>]) -> ConfigurePlan {
+        fresh(packages, &self.contents()).unwrap()
+    }
+
+    fn update(&self, before: &[Package<'_>], after: &[Package<'_>], previous: Previous<'_>) -> UpdatePlan {
+        update(before, after, previous, &self.contents()).unwrap()
     }
 
     fn write(&self, root: &Path, placements: &[Placement]) {
@@ -130,7 +139,7 @@ fn set(pool: &mut Pool, version: &str) -> Vec<Manifest> {
 fn a_fresh_view_is_unpacked_and_ready_to_be_configured() {
     let mut pool = Pool::default();
     let manifests = set(&mut pool, "2");
-    let plan = fresh(&pool.packages(&manifests));
+    let plan = pool.fresh(&pool.packages(&manifests));
     let expected = ["configure packages", "preinst install of program", "configure packages", LAST];
     assert_eq!(labels(&plan.steps), expected);
     let configured = |step: usize| plan.steps[step].argv[5..].join(" ");
@@ -155,7 +164,7 @@ fn a_fresh_view_is_unpacked_and_ready_to_be_configured() {
 fn control_members_that_dpkg_skips_are_not_placed() {
     let mut pool = Pool::default();
     let manifest = pool.manifest("a", "1", "", &[("b.postinst", "x"), ("list", "x"), ("config", "x"), ("md5sums", "")]);
-    let placements = fresh(&pool.packages(&[manifest])).placements;
+    let placements = pool.fresh(&pool.packages(&[manifest])).placements;
     let names = placements.iter().filter_map(|placement| placement.path.as_str().strip_prefix("var/lib/dpkg/info/a."));
     assert_eq!(names.collect::<BTreeSet<_>>(), BTreeSet::from(["config", "list", "md5sums"]));
 }
@@ -164,7 +173,7 @@ fn control_members_that_dpkg_skips_are_not_placed() {
 fn dpkg_takes_the_database_for_its_own() {
     let mut pool = Pool::default();
     let manifests = set(&mut pool, "2");
-    let plan = fresh(&pool.packages(&manifests));
+    let plan = pool.fresh(&pool.packages(&manifests));
     let root = tempfile::tempdir().unwrap();
     pool.write(root.path(), &plan.placements);
     let query = |arguments: &[&str]| {
@@ -187,8 +196,8 @@ fn dpkg_takes_the_database_for_its_own() {
 }
 
 /// The status text once everything is configured.
-fn configured(packages: &[Package<'_>]) -> String {
-    text(&fresh(packages).placements, "status").replace("ok unpacked", "ok installed")
+fn configured(pool: &Pool, packages: &[Package<'_>]) -> String {
+    text(&pool.fresh(packages).placements, "status").replace("ok unpacked", "ok installed")
 }
 
 #[test]
@@ -196,10 +205,10 @@ fn an_update_runs_what_dpkg_would_run() {
     let mut pool = Pool::default();
     let (old, new) = (set(&mut pool, "2"), set(&mut pool, "2.1"));
     let (old, new) = (pool.packages(&old), pool.packages(&new));
-    let status = configured(&old);
+    let status = configured(&pool, &old);
     let nothing = BTreeSet::new();
     let previous = Previous { status: &status, changed_conffiles: &nothing };
-    let UpdatePlan::Update { leaving, plan, forget } = update(&old, &new, previous) else { panic!() };
+    let UpdatePlan::Update { leaving, plan, forget } = pool.update(&old, &new, previous) else { panic!() };
     assert_eq!(labels(&leaving), ["prerm upgrade 2.1 of libwith"]);
     assert_eq!(labels(&plan.steps), ["postrm upgrade 2.1 of libwith", "configure packages", LAST]);
     assert!(plan.covers.iter().any(|cover| format!("/{}", cover.path) == plan.steps[0].argv[0]));
@@ -217,18 +226,18 @@ fn what_was_never_configured_is_not_said_to_have_been() {
     let (old, new) = (set(&mut pool, "2"), set(&mut pool, "2.1"));
     let (old, new) = (pool.packages(&old), pool.packages(&new));
     let check = |state: &str, prerm: bool, version: Option<&str>| {
-        let status = configured(&old).replace(
+        let status = configured(&pool, &old).replace(
             "Package: libwith\nStatus: install ok installed\n",
             &format!("Package: libwith\nStatus: install ok {state}\n"),
         );
         let nothing = BTreeSet::new();
         let previous = Previous { status: &status, changed_conffiles: &nothing };
-        let UpdatePlan::Update { leaving, plan, .. } = update(&old, &new, previous) else { panic!() };
+        let UpdatePlan::Update { leaving, plan, .. } = pool.update(&old, &new, previous) else { panic!() };
         assert_eq!(labels(&leaving).contains(&"prerm upgrade 2.1 of libwith"), prerm, "{state}");
         let version = version.map_or_else(String::new, |version| format!("Config-Version: {version}\n"));
         let expected = format!("Package: libwith\nStatus: install ok unpacked\n{version}Version: 2.1\n");
         assert!(text(&plan.placements, "status").contains(&expected), "{state}");
-        let UpdatePlan::Update { leaving, .. } = update(&old, &old[..1], previous) else { panic!() };
+        let UpdatePlan::Update { leaving, .. } = pool.update(&old, &old[..1], previous) else { panic!() };
         assert_eq!(labels(&leaving).contains(&"prerm remove of libwith"), prerm, "{state}");
     };
     check("installed", true, Some("2"));
@@ -253,9 +262,9 @@ fn scripts_are_told_how_many_architectures_are_there() {
     let (one, both) = ([own.clone()], [own, foreign]);
     let (none, one, both) = (Vec::new(), pool.packages(&one), pool.packages(&both));
     let counts = |before: &[Package<'_>], after: &[Package<'_>]| -> String {
-        let (status, nothing) = (configured(before), BTreeSet::new());
+        let (status, nothing) = (configured(&pool, before), BTreeSet::new());
         let previous = Previous { status: &status, changed_conffiles: &nothing };
-        let UpdatePlan::Update { leaving, plan, .. } = update(before, after, previous) else { panic!() };
+        let UpdatePlan::Update { leaving, plan, .. } = pool.update(before, after, previous) else { panic!() };
         let refcount = |step: &Step| {
             let found = step.env.iter().find(|(name, _)| name == "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT");
             found.map(|(_, value)| format!("{} {value}", step.label.split(" of ").next().unwrap_or_default()))
@@ -274,18 +283,18 @@ fn what_changes_nothing_runs_nothing() {
     let mut pool = Pool::default();
     let manifests = set(&mut pool, "2");
     let packages = pool.packages(&manifests);
-    let status = configured(&packages);
+    let status = configured(&pool, &packages);
     let nothing = BTreeSet::new();
     let previous = Previous { status: &status, changed_conffiles: &nothing };
-    let UpdatePlan::Update { leaving, plan, .. } = update(&packages, &packages, previous) else { panic!() };
+    let UpdatePlan::Update { leaving, plan, .. } = pool.update(&packages, &packages, previous) else { panic!() };
     assert!(leaving.is_empty() && plan.steps.is_empty() && plan.covers.is_empty());
     assert_eq!(text(&plan.placements, "status"), status);
     let half = status.replacen("ok installed", "ok half-configured", 1);
     let previous = Previous { status: &half, changed_conffiles: &nothing };
-    let UpdatePlan::Update { plan, .. } = update(&packages, &packages, previous) else { panic!() };
+    let UpdatePlan::Update { plan, .. } = pool.update(&packages, &packages, previous) else { panic!() };
     assert_eq!(labels(&plan.steps), [LAST]);
     let previous = Previous { status: "", changed_conffiles: &nothing };
-    assert!(matches!(update(&packages, &packages, previous), UpdatePlan::NeedsFresh { .. }));
+    assert!(matches!(pool.update(&packages, &packages, previous), UpdatePlan::NeedsFresh { .. }));
 }
 
 #[test]
@@ -298,10 +307,10 @@ fn changed_conffiles_stay_and_those_of_removed_packages_go() {
     };
     let (old, new) = (conf(&mut pool, "1", "old"), conf(&mut pool, "2", "new"));
     let (old, new) = (pool.packages(&old), pool.packages(&new));
-    let status = configured(&old);
+    let status = configured(&pool, &old);
     let changed = BTreeSet::from(["/etc/a".to_owned(), "/etc/b".to_owned()]);
     let previous = Previous { status: &status, changed_conffiles: &changed };
-    let UpdatePlan::Update { plan, forget, .. } = update(&old, &new, previous) else { panic!() };
+    let UpdatePlan::Update { plan, forget, .. } = pool.update(&old, &new, previous) else { panic!() };
     let beside: Vec<&str> = plan
         .placements
         .iter()
@@ -309,7 +318,7 @@ fn changed_conffiles_stay_and_those_of_removed_packages_go() {
         .filter(|path| path.starts_with("etc"))
         .collect();
     assert_eq!((beside, forget.len()), (vec!["etc/a.dpkg-dist"], 0));
-    let UpdatePlan::Update { leaving, plan, forget } = update(&old, &[], previous) else { panic!() };
+    let UpdatePlan::Update { leaving, plan, forget } = pool.update(&old, &[], previous) else { panic!() };
     assert_eq!(labels(&leaving), ["prerm remove of conf"]);
     assert_eq!(labels(&plan.steps), ["postrm remove of conf", "postrm purge of conf"]);
     assert_eq!(forget, [TreePath::new("etc/a").unwrap(), TreePath::new("etc/b").unwrap()]);
@@ -325,9 +334,9 @@ fn changed_conffiles_that_another_package_has_stay() {
     let changed = BTreeSet::from(["/lib/conf".to_owned()]);
     let check = |pool: &Pool, after: &[Manifest], expected: &[&str]| {
         let (old, new) = (pool.packages(&old), pool.packages(after));
-        let status = configured(&old);
+        let status = configured(&pool, &old);
         let previous = Previous { status: &status, changed_conffiles: &changed };
-        let UpdatePlan::Update { forget, .. } = update(&old, &new, previous) else { panic!() };
+        let UpdatePlan::Update { forget, .. } = pool.update(&old, &new, previous) else { panic!() };
         assert_eq!(forget.iter().map(TreePath::as_str).collect::<Vec<_>>(), expected);
     };
     let mut foreign = old[0].clone();
@@ -347,9 +356,9 @@ fn triggers_on_files_are_set_off_by_what_changes_below_them() {
         let mut after = before.clone();
         after.push(pool.manifest("new", "1", "", &[(path, "x"), ("md5sums", "")]));
         let (old, new) = (pool.packages(&before), pool.packages(&after));
-        let (status, nothing) = (configured(&old), BTreeSet::new());
+        let (status, nothing) = (configured(&pool, &old), BTreeSet::new());
         let previous = Previous { status: &status, changed_conffiles: &nothing };
-        let UpdatePlan::Update { plan, .. } = update(&old, &new, previous) else { panic!() };
+        let UpdatePlan::Update { plan, .. } = pool.update(&old, &new, previous) else { panic!() };
         assert_eq!(text(&plan.placements, "triggers/Unincorp"), expected, "{path}");
     };
     check(&mut pool, "usr/share/fonts/x/y", "/usr/share/fonts -\n");
@@ -380,11 +389,11 @@ fn a_diversion_that_keeps_two_apart_is_in_force_from_the_start() {
         pool.manifest("b", "1", "", &[("usr/bin/x", "2")]),
     ];
     let packages = pool.packages(&manifests);
-    assert_eq!(text(&fresh(&packages).placements, "diversions"), "/bin/x\n/bin/x.b\na\n");
-    assert_eq!(text(&fresh(&packages[..1]).placements, "diversions"), "");
-    let (status, nothing) = (configured(&packages), BTreeSet::new());
+    assert_eq!(text(&pool.fresh(&packages).placements, "diversions"), "/bin/x\n/bin/x.b\na\n");
+    assert_eq!(text(&pool.fresh(&packages[..1]).placements, "diversions"), "");
+    let (status, nothing) = (configured(&pool, &packages), BTreeSet::new());
     let previous = Previous { status: &status, changed_conffiles: &nothing };
-    assert!(matches!(update(&packages, &packages[..1], previous), UpdatePlan::NeedsFresh { .. }));
+    assert!(matches!(pool.update(&packages, &packages[..1], previous), UpdatePlan::NeedsFresh { .. }));
 }
 
 #[test]
@@ -395,7 +404,7 @@ fn what_replaces_takes_is_struck_off_the_list() {
         pool.manifest("new", "1", "Replaces: old (<< 2)\n", &[("usr/lib/x", "2"), ("usr/lib/same", "s")]),
         pool.manifest("late", "1", "Replaces: old (<< 1)\n", &[("usr/lib/y", "2")]),
     ];
-    let placements = fresh(&pool.packages(&manifests)).placements;
+    let placements = pool.fresh(&pool.packages(&manifests)).placements;
     assert_eq!(text(&placements, "info/old.list"), "/.\n/lib/same\n/lib/y\n");
     assert_eq!(text(&placements, "info/new.list"), "/.\n/usr/lib/same\n/usr/lib/x\n");
 }

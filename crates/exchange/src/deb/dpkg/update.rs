@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aleph_component::{Manifest, TreePath};
 
 use super::{
-    ConfigurePlan, Cover, Package, Placement, Step, configure_order,
+    ConfigurePlan, Contents, Cover, Package, PackageError, Placement, Step, configure_order,
     divert::in_force,
     info::info_placements,
     plan::{bring, dpkg_version, has_to_run, info_path, preinst_step},
@@ -65,26 +65,36 @@ fn key<'a>(package: &'a Package<'_>) -> Key<'a> {
 
 /// The plan for a view whose packages were `before` and will be `after`: what dpkg does when it upgrades, installs and
 /// purges. Conffiles that were changed stay as they are, and the package's own lies beside them as `.dpkg-dist`.
-pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<'_>) -> UpdatePlan {
+///
+/// # Errors
+/// If `contents` does not give what the manifests list.
+pub fn update(
+    before: &[Package<'_>],
+    after: &[Package<'_>],
+    previous: Previous<'_>,
+    contents: &Contents<'_>,
+) -> Result<UpdatePlan, PackageError> {
+    let needs_fresh = |reason: &str| Ok(UpdatePlan::NeedsFresh { reason: reason.to_owned() });
     let known = stanzas(previous.status);
     if before.iter().any(|package| !known.contains_key(&key(package))) {
-        let reason = "the status file of the generation before does not list all of its packages".to_owned();
-        return UpdatePlan::NeedsFresh { reason };
+        return needs_fresh("the status file of the generation before does not list all of its packages");
     }
     let dpkg = |packages: &[Package<'_>]| packages.iter().any(|package| package.manifest.name == "dpkg");
     if dpkg(before) != dpkg(after) {
-        return UpdatePlan::NeedsFresh { reason: "dpkg itself comes or goes".to_owned() };
+        return needs_fresh("dpkg itself comes or goes");
     }
     if in_force(before) != in_force(after) {
-        return UpdatePlan::NeedsFresh { reason: "a diversion comes into force, or ends".to_owned() };
+        return needs_fresh("a diversion comes into force, or ends");
     }
     let changes = changes(before, after);
     let leaving = leaving(before, &changes, &known);
     let activated = activated(after, &changes);
     let mut placements = info_placements(after);
     placements.extend(trigger_placements(after, &activated));
-    placements.extend(changes.upgraded.iter().flat_map(|(old, new)| kept_conffiles(old, new, &previous)));
-    placements.push(Placement::bytes("var/lib/dpkg/status", status(after, &changes, &known), true));
+    for (old, new) in &changes.upgraded {
+        placements.extend(kept_conffiles(old, new, &previous, contents)?);
+    }
+    placements.push(Placement::bytes("var/lib/dpkg/status", status(after, &changes, &known, contents)?, true));
     let waiting = |package: &Package<'_>| {
         known.get(&key(package)).is_some_and(|text| field(text, "Status") != Some("install ok installed"))
     };
@@ -94,11 +104,11 @@ pub fn update(before: &[Package<'_>], after: &[Package<'_>], previous: Previous<
         || changes.upgraded.iter().any(leaves)
         || !activated.is_empty()
         || after.iter().any(waiting);
-    let (steps, covers) = steps(after, &changes, has_to_come);
+    let (steps, covers) = steps(after, &changes, has_to_come, contents)?;
     let nothing = steps.is_empty() && leaving.is_empty();
     let plan = ConfigurePlan { placements, covers: if nothing { Vec::new() } else { covers }, steps };
     let forget = forgotten(after, &changes, &previous);
-    UpdatePlan::Update { leaving, plan, forget }
+    Ok(UpdatePlan::Update { leaving, plan, forget })
 }
 
 /// The changed conffiles of packages that go, in the merged tree, unless another that stays or comes has them too.
@@ -160,36 +170,46 @@ fn leaving(before: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> 
     removed.chain(upgraded.filter_map(|(old, new)| prerm(old, &["upgrade", &new.manifest.version]))).collect()
 }
 
-/// A script of a package whose files are gone, and what puts it in place.
-fn postrm(package: &Package<'_>, arguments: &[&str], told: &Told<'_>) -> Option<(Step, Cover)> {
-    let text = package.scripts.get("postrm")?;
-    let path = format!("{OLD_SCRIPTS}/{}.postrm", package.qualified_name());
-    let step = script::script(package, "postrm", format!("/{path}"), arguments, told);
-    Some((step, Cover::new(&path, text.clone())))
+/// The script of a package whose files are gone.
+fn postrm(package: &Package<'_>, arguments: &[&str], told: &Told<'_>) -> Option<Step> {
+    let path = format!("/{}", old_script(package));
+    package.has_script("postrm").then(|| script::script(package, "postrm", path, arguments, told))
+}
+
+/// What puts that script in place.
+fn postrm_cover(package: &Package<'_>, contents: &Contents<'_>) -> Result<Option<Cover>, PackageError> {
+    let text = package.member("postrm", contents)?;
+    Ok(text.map(|text| Cover::new(&old_script(package), text)))
+}
+
+fn old_script(package: &Package<'_>) -> String {
+    format!("{OLD_SCRIPTS}/{}.postrm", package.qualified_name())
 }
 
 /// The scripts of packages that go, come or change, once the files have changed.
-fn steps(after: &[Package<'_>], changes: &Changes<'_>, has_to_come: bool) -> (Vec<Step>, Vec<Cover>) {
+fn steps(
+    after: &[Package<'_>],
+    changes: &Changes<'_>,
+    has_to_come: bool,
+    contents: &Contents<'_>,
+) -> Result<(Vec<Step>, Vec<Cover>), PackageError> {
     let mut told = Told::new(dpkg_version(after), after.iter().chain(changes.removed.iter().copied()));
     let (mut steps, mut covers) = (Vec::new(), script::covers(after));
+    let gone = changes.removed.iter().copied().chain(changes.upgraded.iter().map(|(old, _)| *old));
+    for package in gone {
+        covers.extend(postrm_cover(package, contents)?);
+    }
     for package in &changes.removed {
-        let removed = postrm(package, &["remove"], &told).into_iter().chain(postrm(package, &["purge"], &told));
-        removed.for_each(|(step, cover)| {
-            steps.push(step);
-            covers.push(cover);
-        });
+        steps.extend(postrm(package, &["remove"], &told));
+        steps.extend(postrm(package, &["purge"], &told));
         told.leave(package);
     }
     let old: BTreeMap<Key<'_>, &Package<'_>> = changes.upgraded.iter().map(|(old, new)| (key(new), *old)).collect();
-    for (old, new) in &changes.upgraded {
-        covers.extend(postrm(old, &["upgrade", &new.manifest.version], &told).map(|(_, cover)| cover));
-    }
-    covers.dedup();
     let enter = |package: &Package<'_>| -> Vec<Step> {
         let version = package.manifest.version.as_str();
         match old.get(&key(package)) {
             Some(old) => {
-                let left = postrm(old, &["upgrade", version], &told).map(|(step, _)| step);
+                let left = postrm(old, &["upgrade", version], &told);
                 let entered = preinst_step(package, &["upgrade", &old.manifest.version, version], &told);
                 entered.into_iter().chain(left).collect()
             }
@@ -200,7 +220,7 @@ fn steps(after: &[Package<'_>], changes: &Changes<'_>, has_to_come: bool) -> (Ve
         let coming: BTreeSet<Key<'_>> = coming(changes).map(key).collect();
         steps.extend(bring(after, &|package| coming.contains(&key(package)), &enter));
     }
-    (steps, covers)
+    Ok((steps, covers))
 }
 
 /// The triggers that the change sets off.
@@ -213,7 +233,12 @@ fn activated(after: &[Package<'_>], changes: &Changes<'_>) -> BTreeSet<String> {
     set_off(after, manifests.into_iter(), changed().flat_map(|package| &package.triggers))
 }
 
-fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> String {
+fn status(
+    after: &[Package<'_>],
+    changes: &Changes<'_>,
+    known: &Known<'_>,
+    contents: &Contents<'_>,
+) -> Result<String, PackageError> {
     let upgraded: BTreeMap<Key<'_>, &Package<'_>> =
         changes.upgraded.iter().map(|(old, new)| (key(new), *old)).collect();
     let mut text = String::new();
@@ -225,17 +250,24 @@ fn status(after: &[Package<'_>], changes: &Changes<'_>, known: &Known<'_>) -> St
             }
             (old, _) if has_to_run(package) => {
                 let configured = old.and_then(|old| known.get(&key(old))).and_then(|text| configured(text));
-                text.push_str(&stanza(package, State::Unpacked { configured }));
+                text.push_str(&stanza(package, State::Unpacked { configured }, contents)?);
             }
-            _ => text.push_str(&stanza(package, State::Installed)),
+            _ => text.push_str(&stanza(package, State::Installed, contents)?),
         }
     }
-    text
+    Ok(text)
 }
 
 /// The new package's own conffiles beside those that were changed, where they are not what the old one had.
-fn kept_conffiles(old: &Package<'_>, new: &Package<'_>, previous: &Previous<'_>) -> Vec<Placement> {
+fn kept_conffiles(
+    old: &Package<'_>,
+    new: &Package<'_>,
+    previous: &Previous<'_>,
+    contents: &Contents<'_>,
+) -> Result<Vec<Placement>, PackageError> {
+    let before = old.conffiles(contents)?;
     let changed = |(path, _): &&(String, String)| previous.changed_conffiles.contains(path);
-    let different = new.conffiles.iter().filter(changed).filter(|conffile| !old.conffiles.contains(conffile));
-    different.filter_map(|(path, _)| new.place_beside(path, ".dpkg-dist")).collect()
+    let after = new.conffiles(contents)?;
+    let different = after.iter().filter(changed).filter(|conffile| !before.contains(conffile));
+    Ok(different.filter_map(|(path, _)| new.place_beside(path, ".dpkg-dist")).collect())
 }
