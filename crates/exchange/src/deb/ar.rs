@@ -224,6 +224,8 @@ fn parse_header(offset: u64, header: &[u8; HEADER]) -> Result<MemberHeader, ArEr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn header(name: &str, size: &str) -> Vec<u8> {
@@ -275,5 +277,25 @@ mod tests {
         check(header("#1/20", "1"), "name");
         check(header("a", "1")[..58].iter().copied().chain(*b"xx").collect(), "end");
         assert!(matches!(read(b"\x1f\x8b"), Err(ArError::Magic)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_put_in_comes_out(members in prop::collection::vec(("[a-z._-]{1,15}", "/?", "[a-z\n`]{0,70}"), 0..5)) {
+            let mut bytes = MAGIC.to_vec();
+            for (name, slash, text) in &members {
+                bytes.extend(header(&format!("{name}{slash}"), &text.len().to_string()));
+                bytes.extend(text.as_bytes());
+                bytes.extend((text.len() % 2 == 1).then_some(b'\n'));
+            }
+            let members: Vec<_> = members.into_iter().map(|(name, _, text)| (name, text)).collect();
+            prop_assert_eq!(read(&bytes).unwrap(), members);
+        }
+
+        #[test]
+        fn any_members_are_read_or_refused(fields in prop::collection::vec("[ /0-9a`\n]{60}", 0..4), text in "\\PC{0,20}") {
+            let bytes = [MAGIC, fields.concat().as_bytes(), text.as_bytes()].concat();
+            let _ = read(&bytes);
+        }
     }
 }

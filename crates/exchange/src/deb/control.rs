@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use aleph_component::Source;
 
-use crate::apt::relation::{parse_provides, parse_relations};
+use crate::apt::relation::{Version, parse_provides, parse_relations};
 
 /// The longest control file that is read, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -183,17 +183,12 @@ pub fn is_package_name(text: &str) -> bool {
         && text.bytes().all(rest)
 }
 
-/// Whether dpkg takes it as a version: an optional numeric epoch, then an upstream version and a revision.
+/// Whether dpkg takes it as a version whose upstream part begins with a letter or digit.
 fn is_version(text: &str) -> bool {
-    let rest = match text.split_once(':') {
-        Some((epoch, rest)) if epoch.parse::<u32>().is_ok_and(|epoch| epoch <= i32::MAX as u32) => rest,
-        Some(_) => return false,
-        None => text,
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.~:".contains(&byte);
+    let upstream = text.split_once(':').map_or(text, |(_, upstream)| upstream);
     text.len() <= LONGEST_NAME
-        && rest.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-        && rest.bytes().all(plain)
+        && upstream.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && Version::new(text).is_ok()
 }
 
 fn is_architecture(text: &str) -> bool {
@@ -243,6 +238,8 @@ mod tests {
         check(SMALL.replace("1:2-3", "x:2"), "`Version`");
         check(SMALL.replace("1:2-3", "1/2"), "`Version`");
         check(SMALL.replace("1:2-3", ""), "`Version`");
+        check(SMALL.replace("1:2-3", "+1:2"), "`Version`");
+        check(SMALL.replace("1:2-3", "2-"), "`Version`");
         check(SMALL.replace("amd64", "am d64"), "`Architecture`");
         check(SMALL.replace("Package: a1\n", ""), "`Package` is missing");
         check(format!("{SMALL}\n{SMALL}"), "2 paragraphs");
@@ -270,6 +267,21 @@ mod tests {
                 if let Ok(control) = parse_control(text.as_bytes()) {
                     prop_assert!(is_package_name(&control.name) && !control.version.contains('/'));
                 }
+            }
+        }
+
+        #[test]
+        fn fields_come_out_as_they_went_in(fields in prop::collection::btree_map("X-[a-z]{1,8}", "[!-~]{1,9}( [!-~]{1,9}){0,2}(\n[!-~]{1,9}){0,2}", 0..6)) {
+            let lines = |value: &String| value.replace('\n', "\n ");
+            let text: String = fields.iter().map(|(name, value)| format!("{name}: {}\n", lines(value))).collect();
+            prop_assert_eq!(parse_control(format!("{text}{SMALL}").as_bytes()).unwrap().fields, fields);
+        }
+
+        /// What is taken for a version here is compared as one later.
+        #[test]
+        fn versions_are_versions_everywhere(version in "[+]?([0-9]{1,2}:)?[0-9a-b:.~+-]{1,6}") {
+            if let Ok(control) = parse_control(SMALL.replace("1:2-3", &version).as_bytes()) {
+                prop_assert!(Version::new(&control.version).is_ok(), "{}", version);
             }
         }
     }

@@ -60,6 +60,20 @@ mod tests {
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["CVE-2023-12345", "CVE-2024-0001"]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_found_is_an_id(text in "(CVE-|[0-9]{3,5}|-|[0-9]{18,20}|é| ){0,20}") {
+            let mut found = BTreeSet::new();
+            search(text.as_bytes(), &mut found);
+            for id in found {
+                let words: Vec<&str> = id.split('-').collect();
+                let digits = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+                proptest::prop_assert!(text.contains(&id) && words.len() == 3 && words[0] == "CVE", "{}", id);
+                proptest::prop_assert!(words[1].len() == 4 && digits(words[1]) && digits(words[2]), "{}", id);
+            }
+        }
+    }
+
     #[test]
     fn all_changelogs_together_are_bounded() {
         let (mut left, mut found) = (30, BTreeSet::new());

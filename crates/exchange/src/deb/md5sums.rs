@@ -50,6 +50,8 @@ pub(super) fn format_md5(sum: &Md5) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -61,6 +63,20 @@ mod tests {
         for bad in ["x", "d41d8cd98f00b204e9800998ecf8427e", "g41d8cd98f00b204e9800998ecf8427e  a"] {
             let text = format!("d41d8cd98f00b204e9800998ecf8427e  a\n{bad}\n");
             assert!(matches!(parse_md5sums(text.as_bytes()), Err(Refusal::Md5Line { line: 2 })), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sums_come_out_as_they_went_in(sums in prop::collection::btree_map("[a-zü]{1,4}(/[a-z ]{1,3}[a-z]){0,2}", any::<Md5>(), 0..6)) {
+            let text: String = sums.iter().map(|(path, sum)| format!("{}  {path}\n", format_md5(sum))).collect();
+            prop_assert_eq!(parse_md5sums(text.as_bytes()).unwrap(), sums);
+        }
+
+        #[test]
+        fn any_lines_are_read_or_refused(bytes in "([0-9a-f]{31,33}|[ *./ü\r\n]|x){0,20}", noise in any::<[u8; 4]>()) {
+            let _ = parse_md5sums(bytes.as_bytes());
+            let _ = parse_md5sums(&[bytes.as_bytes(), &noise].concat());
         }
     }
 }

@@ -64,3 +64,25 @@ pub(super) fn stanzas(text: &str) -> impl Iterator<Item = (usize, usize)> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn stanzas_are_all_lines_that_are_not_empty(text in "(a: b|[\\n\\r :ü]){0,40}") {
+            let (mut end, mut kept) = (0, String::new());
+            for (from, to) in stanzas(&text) {
+                proptest::prop_assert!(end <= from && from < to);
+                proptest::prop_assert!(text[end..from].chars().all(|c| "\r\n".contains(c)));
+                kept.push_str(&text[from..to]);
+                end = to;
+                let _ = field(&text[from..to], "A");
+            }
+            proptest::prop_assert!(text[end..].chars().all(|c| "\r\n".contains(c)));
+            let letters = |text: &str| text.chars().filter(|c| !"\r\n".contains(*c)).collect::<String>();
+            proptest::prop_assert_eq!(letters(&kept), letters(&text));
+        }
+    }
+}

@@ -98,6 +98,33 @@ proptest::proptest! {
     }
 
     #[test]
+    fn parts_come_out_as_they_went_in(name in "[a-z][a-z0-9+.-]{1,5}", qualifier in "(any|native|amd64|i386)?",
+                                      operator in 0..6usize, version in "([0-9]:)?[0-9][0-9a-z.~+]{0,4}(-[0-9])?",
+                                      words in proptest::collection::vec("!?[a-z]{1,4}", 0..3), gap in "[ \n]{0,2}") {
+        let operator = [None, Some("<<"), Some("<="), Some("="), Some(">="), Some(">>")][operator];
+        let mut text = name.clone();
+        if !qualifier.is_empty() {
+            text.push_str(&format!(":{qualifier}"));
+        }
+        if let Some(operator) = operator {
+            text.push_str(&format!("{gap}({operator}{gap}{version}{gap})"));
+        }
+        if !words.is_empty() {
+            text.push_str(&format!("{gap}[{}]{gap}<{}>", words.join(" "), words.join(" ")));
+        }
+        let groups = parse_relations(&text).unwrap();
+        let [group] = &groups[..] else { panic!("{text}") };
+        let [relation] = &group[..] else { panic!("{text}") };
+        let found = relation.constraint.map(|constraint| (constraint.operator.as_str(), constraint.version.as_str()));
+        proptest::prop_assert_eq!(relation.name.as_str(), name);
+        proptest::prop_assert_eq!(relation.qualifier.map_or(String::new(), |found| found.to_string()), qualifier);
+        proptest::prop_assert_eq!(found, operator.map(|operator| (operator, version.as_str())));
+        let shown = |test: &Test<'_>| format!("{}{}", if test.negated { "!" } else { "" }, test.word);
+        proptest::prop_assert_eq!(relation.architectures.iter().map(shown).collect::<Vec<_>>(), words.clone());
+        proptest::prop_assert_eq!(relation.profiles.concat().iter().map(shown).collect::<Vec<_>>(), words);
+    }
+
+    #[test]
     fn the_normal_form_is_stable(text in "[a-c]{1,3}(:any)?( ?\\((>=|<<|=) [0-9.~]{1,3}[0-9]\\))?([,|] [a-c]{1,3}){0,4}") {
         if parse_relations(&text).is_ok() {
             let once = normal(&text);

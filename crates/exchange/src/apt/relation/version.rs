@@ -184,6 +184,17 @@ mod tests {
         }
 
         #[test]
+        fn all_versions_have_one_order(texts in proptest::collection::vec("([01]:)?[01a.~+:-]{1,4}", 3)) {
+            let mut versions: Vec<_> = texts.iter().filter_map(|text| Version::new(text).ok()).collect();
+            versions.sort();
+            for (index, a) in versions.iter().enumerate() {
+                for b in &versions[index..] {
+                    proptest::prop_assert!(a <= b && b >= a && (a == b) == (b <= a), "{} {}", a, b);
+                }
+            }
+        }
+
+        #[test]
         fn any_text_is_accepted_or_refused(text in "\\PC{0,40}") {
             if let Ok(version) = Version::new(&text) {
                 proptest::prop_assert_eq!(version, version);

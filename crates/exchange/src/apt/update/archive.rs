@@ -149,3 +149,31 @@ fn parse_mirrors(text: &str) -> Vec<Uri> {
     mirrors.sort_by_key(|(priority, _)| *priority);
     mirrors.into_iter().map(|(_, uri)| uri).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn mirrors_come_by_priority_and_then_in_order(priorities in proptest::collection::vec(proptest::option::of(0..3u32), 0..6), noise in "[# \\t\\nü]{0,6}") {
+            let mut lines: Vec<_> = priorities
+                .into_iter()
+                .enumerate()
+                .map(|(number, priority)| (priority.unwrap_or(u32::MAX), format!("http://m{number}.example/debian"), priority))
+                .collect();
+            let write = |(_, uri, priority): &(u32, String, Option<u32>)| {
+                format!("{uri}{}\n{noise}\n", priority.map_or(String::new(), |priority| format!("\tpriority:{priority}")))
+            };
+            let text: String = lines.iter().map(write).collect();
+            lines.sort_by_key(|(priority, ..)| *priority);
+            let found: Vec<_> = parse_mirrors(&text).iter().map(Uri::to_string).collect();
+            proptest::prop_assert_eq!(found, lines.into_iter().map(|(_, uri, _)| uri).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn any_list_is_read(text in "(https?://|file:/|priority:|[a-z]{1,3}|[0-9]{1,11}|[:/@\\[\\]# \\t\\nü]){0,30}") {
+            let _ = parse_mirrors(&text);
+        }
+    }
+}

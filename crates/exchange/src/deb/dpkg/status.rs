@@ -91,3 +91,22 @@ pub fn unconfigured(status: &str) -> Vec<Unconfigured> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn stanzas_are_the_text_cut_in_pieces(text in "((Package|Architecture|Status|Version|Config-Version): |a|install ok unpacked|ü|\n){0,40}") {
+            let found = stanzas(&text);
+            for ((name, architecture), stanza) in &found {
+                proptest::prop_assert!(text.contains(stanza));
+                proptest::prop_assert_eq!(field(stanza, "Package"), Some(*name));
+                proptest::prop_assert_eq!(field(stanza, "Architecture"), Some(*architecture));
+                let _ = configured(stanza);
+            }
+            proptest::prop_assert!(unconfigured(&text).len() <= found.len());
+        }
+    }
+}

@@ -107,4 +107,14 @@ mod tests {
         let activate = Directive::Activate { trigger: "ldconfig".to_owned() };
         assert_eq!(parse_triggers(text), [interest("/usr/share/fonts", false), interest("a", true), activate]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn names_are_single_words(text in "((interest|activate)(-noawait|-await)?|[ \t#\r\n/ü]|[a-z]{1,3}){0,20}") {
+            for directive in parse_triggers(text.as_bytes()) {
+                let (Directive::Interest { trigger, .. } | Directive::Activate { trigger }) = directive;
+                proptest::prop_assert!(!trigger.is_empty() && !trigger.contains(char::is_whitespace), "{:?}", trigger);
+            }
+        }
+    }
 }

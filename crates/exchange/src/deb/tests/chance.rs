@@ -6,7 +6,7 @@ use aleph_component::{ComponentId, Digest};
 use proptest::prelude::*;
 
 use super::{
-    Bench,
+    BENCH, Bench,
     build::{CONTROL, Tar, ar, control, xz},
 };
 use crate::deb::{Expected, Limits};
@@ -25,9 +25,6 @@ static SMALL: LazyLock<(Vec<u8>, ComponentId)> = LazyLock::new(|| {
     let id = Bench::new().import(&archive, None, &Limits::default()).unwrap().id();
     (archive, id)
 });
-
-/// One store for all cases of a test.
-static BENCH: LazyLock<std::sync::Mutex<Bench>> = LazyLock::new(|| std::sync::Mutex::new(Bench::new()));
 
 /// A change to the bytes of an archive.
 #[derive(Clone, Debug)]

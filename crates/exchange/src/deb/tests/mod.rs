@@ -4,8 +4,14 @@ mod build;
 mod chance;
 mod good;
 mod hostile;
+mod model;
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{
+    error::Error,
+    fs,
+    path::PathBuf,
+    sync::{LazyLock, Mutex},
+};
 
 use aleph_component::Manifest;
 use aleph_store::Store;
@@ -17,6 +23,9 @@ pub(super) struct Bench {
     directory: tempfile::TempDir,
     store: Store,
 }
+
+/// One store for all cases of the tests by chance.
+static BENCH: LazyLock<Mutex<Bench>> = LazyLock::new(|| Mutex::new(Bench::new()));
 
 impl Bench {
     pub(super) fn new() -> Self {
