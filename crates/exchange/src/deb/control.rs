@@ -10,8 +10,10 @@ use crate::apt::relation::{Version, parse_provides, parse_relations};
 const LONGEST: usize = 1 << 20;
 /// The most fields that a control file may have.
 const MOST_FIELDS: usize = 256;
-/// The longest name, version or architecture, in bytes.
+/// The longest name or version, in bytes.
 const LONGEST_NAME: usize = 200;
+/// The longest architecture: `NAME:ARCHITECTURE.postrm` has to be the name of a file.
+const LONGEST_ARCHITECTURE: usize = 40;
 
 /// What a control file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +195,7 @@ fn is_version(text: &str) -> bool {
 
 fn is_architecture(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    text.len() <= LONGEST_NAME
+    text.len() <= LONGEST_ARCHITECTURE
         && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
         && text.bytes().all(plain)
 }
@@ -241,6 +243,7 @@ mod tests {
         check(SMALL.replace("1:2-3", "+1:2"), "`Version`");
         check(SMALL.replace("1:2-3", "2-"), "`Version`");
         check(SMALL.replace("amd64", "am d64"), "`Architecture`");
+        check(SMALL.replace("amd64", &"a".repeat(41)), "`Architecture`");
         check(SMALL.replace("Package: a1\n", ""), "`Package` is missing");
         check(format!("{SMALL}\n{SMALL}"), "2 paragraphs");
         check(String::new(), "0 paragraphs");

@@ -3,7 +3,7 @@
 //! Scripts are read loosely: the usual form of the call, with simple variables, loops over words and functions that are
 //! called with words. What is not understood is no diversion, and then two owners of one path are a conflict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aleph_component::TreePath;
 
@@ -12,6 +12,13 @@ use crate::apt::relation::{Version, parse_relations};
 
 /// The most calls that one script line is expanded to.
 const MOST_CALLS: usize = 256;
+/// The most replacements of variables in one script.
+const MOST_STEPS: usize = 16_384;
+/// The most words of one call, and the most bytes of all of them.
+const MOST_WORDS: usize = 64;
+const LONGEST_CALL: usize = 4096;
+/// The longest script that is searched, in bytes.
+const LONGEST_SCRIPT: usize = 1 << 20;
 
 /// A package moves another's file out of its way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,8 +93,8 @@ pub fn diversions(packages: &[Package<'_>]) -> Vec<Diversion> {
 
 /// The diversions that a script of `package` makes.
 pub(super) fn made(package: &str, script: &[u8]) -> Vec<Diversion> {
-    let mentions = memchr::memmem::find(script, b"dpkg-divert").is_some();
-    if mentions { parse_diversions(package, &String::from_utf8_lossy(script)) } else { Vec::new() }
+    let mentions = || memchr::memmem::find(script, b"dpkg-divert").is_some();
+    if script.len() <= LONGEST_SCRIPT && mentions() { parse_diversions(package, &String::from_utf8_lossy(script)) } else { Vec::new() }
 }
 
 /// The diversions that keep two packages' different things apart, as `/var/lib/dpkg/diversions` has them: three lines
@@ -113,9 +120,11 @@ fn parse_diversions(package: &str, script: &str) -> Vec<Diversion> {
     let values = values(&lines);
     let calls = lines.iter().filter_map(|words| {
         let at = words.iter().position(|word| word == "dpkg-divert" || word.ends_with("/dpkg-divert"))?;
-        Some(&words[at + 1..])
+        Some(&words[at + 1..]).filter(|words| is_sane(words))
     });
-    calls.flat_map(|words| expand(words, &values)).filter_map(|words| parse_call(package, &words)).collect()
+    let mut steps = MOST_STEPS;
+    let expanded = calls.flat_map(|words| expand(words, &values, &mut steps));
+    expanded.filter_map(|words| parse_call(package, &words)).collect()
 }
 
 /// A line's words without quotes; what follows `#` at the beginning of a word is left out.
@@ -129,11 +138,11 @@ fn values(lines: &[Vec<String>]) -> BTreeMap<String, Vec<String>> {
     let mut values = BTreeMap::<String, Vec<String>>::new();
     let mut set = |name: &str, value: &str| {
         let known = values.entry(name.to_owned()).or_default();
-        if known.len() < MOST_CALLS && !known.iter().any(|known| known == value) {
+        if known.len() < MOST_CALLS && value.len() <= LONGEST_CALL && !known.iter().any(|known| known == value) {
             known.push(value.to_owned());
         }
     };
-    let functions: Vec<&str> = lines
+    let functions: BTreeSet<&str> = lines
         .iter()
         .filter_map(|words| {
             let first = words.first()?;
@@ -148,7 +157,7 @@ fn values(lines: &[Vec<String>]) -> BTreeMap<String, Vec<String>> {
             [first, name, word_in, rest @ ..] if first == "for" && word_in == "in" => {
                 rest.iter().for_each(|value| set(name, value));
             }
-            [first, arguments @ ..] if functions.contains(&first.as_str()) && !arguments.is_empty() => {
+            [first, arguments @ ..] if functions.contains(first.as_str()) && !arguments.is_empty() => {
                 // Only the first argument: others would have to be taken together with it.
                 set("1", &arguments[0]);
             }
@@ -167,25 +176,29 @@ fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The words with variables replaced, once for each combination of their values; variables in values included.
-fn expand(words: &[String], values: &BTreeMap<String, Vec<String>>) -> Vec<Vec<String>> {
+/// Whether words may be those of a call, and not something that grows without end.
+fn is_sane(words: &[String]) -> bool {
+    words.len() <= MOST_WORDS && words.iter().map(String::len).sum::<usize>() <= LONGEST_CALL
+}
+
+/// The words with variables replaced, once for each combination of their values; variables in values included. Takes at
+/// most `steps`, which are used up.
+fn expand(words: &[String], values: &BTreeMap<String, Vec<String>>, steps: &mut usize) -> Vec<Vec<String>> {
     let (mut done, mut todo) = (Vec::new(), vec![words.to_vec()]);
-    let mut steps = 0;
     while let Some(words) = todo.pop() {
-        steps += 1;
-        if steps > MOST_CALLS * 4 || done.len() >= MOST_CALLS {
+        if *steps == 0 || done.len() >= MOST_CALLS {
             break;
         }
+        *steps -= 1;
         let Some((name, spelling)) = words.iter().find_map(|word| variable(word)) else {
             done.push(words);
             continue;
         };
         for value in values.get(&name).into_iter().flatten().filter(|value| !value.contains(&spelling)) {
-            let replace = |word: &String| {
-                let replaced = word.replace(&spelling, value);
-                if replaced.len() > 4096 { String::new() } else { replaced }
-            };
-            todo.push(words.iter().map(replace).collect());
+            let replaced: Vec<String> = words.iter().map(|word| word.replace(&spelling, value)).collect();
+            if todo.len() < MOST_CALLS * 4 && is_sane(&replaced) {
+                todo.push(replaced);
+            }
         }
     }
     done
@@ -270,6 +283,16 @@ mod tests {
         check("dpkg-divert --add $unknown", &[]);
         check("a=$a; dpkg-divert --add /x$a", &[]);
         check("dpkg-divert --add /../x", &[]);
+    }
+
+    #[test]
+    fn what_grows_without_end_is_left_out() {
+        let values: String = (0..300).map(|n| format!("a=/{n}{}\n", "x".repeat(4000))).collect();
+        check(&format!("{values}dpkg-divert --add {}\n", "$a ".repeat(20_000)), &[]);
+        check(&format!("{values}dpkg-divert --add {}\n", "$a".repeat(2000)), &[]);
+        check(&format!("a=$b$b\nb=$c$c\nc=$a$a\ndpkg-divert --add /$a\n{}", "f()\n".repeat(10_000)), &[]);
+        let many = format!("for i in {}; do\n{}", "1 2 3 ".repeat(90), "dpkg-divert --add /$i$i\n".repeat(10_000));
+        assert!(parse_diversions("own", &many).len() <= MOST_STEPS);
     }
 
     proptest! {
