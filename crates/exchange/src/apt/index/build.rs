@@ -166,8 +166,9 @@ impl Rows {
     fn read_stanza(&mut self, input: &IndexInput, stanza: &str, origin: OriginRow) -> Result<bool, BuildError> {
         let found = Stanza::read(stanza);
         let valid = |text: &str| Version::new(text).is_ok();
-        let (Ok(name), true) = (Name::new(found.name), valid(found.version)) else { return Ok(false) };
-        let architecture = if found.architecture.is_empty() { &*input.architecture } else { found.architecture };
+        let (name, version) = (found.name.unwrap_or_default(), found.version.unwrap_or_default());
+        let (Ok(name), true) = (Name::new(name), valid(version)) else { return Ok(false) };
+        let architecture = found.architecture.filter(|text| !text.is_empty()).unwrap_or(&input.architecture);
         if Name::new(architecture).is_err() {
             return Ok(false);
         }
@@ -179,17 +180,23 @@ impl Rows {
                 place
             }
         };
-        let identity = if found.sha256.is_empty() { found.filename } else { found.sha256 };
-        let multi_arch = MultiArch::from_field(Some(found.multi_arch));
+        let identity = found.sha256.filter(|text| !text.is_empty()).or(found.filename).unwrap_or_default();
+        let yes = |value: Option<&str>| value == Some("yes");
+        let multi_arch = MultiArch::from_field(found.multi_arch);
         let sequence = u32::try_from(self.rows.len()).map_err(|_| BuildError::TooLarge { what: "stanzas" })?;
         self.rows.push(Row {
             name: push(&mut self.strings, name.as_str())?,
-            version: push(&mut self.strings, found.version)?,
+            version: push(&mut self.strings, version)?,
             architecture,
-            summary: push(&mut self.scratch, found.description.lines().next().unwrap_or_default())?,
-            provides: push(&mut self.scratch, found.provides)?,
+            summary: push(&mut self.scratch, found.description.unwrap_or_default().lines().next().unwrap_or_default())?,
+            provides: push(&mut self.scratch, found.provides.unwrap_or_default())?,
             identity: Digest::of(identity.as_bytes()),
-            flags: Flags::new(found.essential, found.important, multi_arch, priority(found.priority)),
+            flags: Flags::new(
+                yes(found.essential),
+                yes(found.important) || yes(found.protected),
+                multi_arch,
+                priority(found.priority.unwrap_or_default()),
+            ),
             sequence,
             origin,
         });
@@ -197,42 +204,50 @@ impl Rows {
     }
 }
 
-/// The fields of a stanza that the tables need.
+/// The fields of a stanza that the tables need: the first of each name, as [`super::field`] has it.
 #[derive(Default)]
 struct Stanza<'a> {
-    name: &'a str,
-    version: &'a str,
-    architecture: &'a str,
-    description: &'a str,
-    provides: &'a str,
-    sha256: &'a str,
-    filename: &'a str,
-    multi_arch: &'a str,
-    priority: &'a str,
-    essential: bool,
-    important: bool,
+    name: Option<&'a str>,
+    version: Option<&'a str>,
+    architecture: Option<&'a str>,
+    description: Option<&'a str>,
+    provides: Option<&'a str>,
+    sha256: Option<&'a str>,
+    filename: Option<&'a str>,
+    multi_arch: Option<&'a str>,
+    priority: Option<&'a str>,
+    essential: Option<&'a str>,
+    important: Option<&'a str>,
+    protected: Option<&'a str>,
 }
 
 impl<'a> Stanza<'a> {
     fn read(text: &'a str) -> Self {
         let mut found = Self::default();
         for (name, value) in fields(text) {
-            match name {
-                "Package" => found.name = value,
-                "Version" => found.version = value,
-                "Architecture" => found.architecture = value,
-                "Description" => found.description = value,
-                "Provides" => found.provides = value,
-                "SHA256" => found.sha256 = value,
-                "Filename" => found.filename = value,
-                "Multi-Arch" => found.multi_arch = value,
-                "Priority" => found.priority = value,
-                "Essential" => found.essential = value == "yes",
-                "Important" | "Protected" => found.important |= value == "yes",
-                _ => {}
+            if let Some(slot) = found.slot(name) {
+                slot.get_or_insert(value);
             }
         }
         found
+    }
+
+    fn slot(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
+        let known = [
+            ("Package", &mut self.name),
+            ("Version", &mut self.version),
+            ("Architecture", &mut self.architecture),
+            ("Description", &mut self.description),
+            ("Provides", &mut self.provides),
+            ("SHA256", &mut self.sha256),
+            ("Filename", &mut self.filename),
+            ("Multi-Arch", &mut self.multi_arch),
+            ("Priority", &mut self.priority),
+            ("Essential", &mut self.essential),
+            ("Important", &mut self.important),
+            ("Protected", &mut self.protected),
+        ];
+        known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, slot)| slot)
     }
 }
 

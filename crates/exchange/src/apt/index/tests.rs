@@ -131,6 +131,17 @@ fn search_ranks_names_before_summaries() {
 }
 
 #[test]
+fn the_first_of_two_fields_counts_everywhere() {
+    let text =
+        "package: a\nPackage: b\nVersion: 1\nversion: 2\nArchitecture: all\nSHA256: x\nEssential: yes\nEssential: no\n";
+    let (_directory, index) = index(&[text]);
+    let candidate = index.all().next().unwrap();
+    assert_eq!((candidate.name(), candidate.version()), ("a", "1"));
+    assert_eq!((candidate.field("Package"), candidate.field("Version")), (Some("a"), Some("1")));
+    assert!(candidate.essential());
+}
+
+#[test]
 fn foreign_and_damaged_files_are_refused() {
     let (directory, index) = index(&[MAIN]);
     let bytes = fs::read(directory.path().join("index")).unwrap();

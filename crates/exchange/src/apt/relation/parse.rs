@@ -64,6 +64,9 @@ pub fn parse_provides(text: &str) -> Result<Vec<Provided<'_>>, RelationError> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     entries
         .map(|entry| {
+            if let Some((_, rest)) = entry.split_once('|') {
+                return Err(RelationError::Syntax { relation: excerpt(entry), rest: excerpt(rest) });
+            }
             let relation = parse_relation(entry)?;
             let version = match relation.constraint {
                 None => None,

@@ -32,7 +32,7 @@ fn malformed_fields_are_refused() {
     {
         assert!(parse_relations(text).is_err(), "{text}");
     }
-    for text in ["a (>= 1)", "a | b"] {
+    for text in ["a (>= 1)", "a | b", "a [x|y]"] {
         assert!(parse_provides(text).is_err(), "{text}");
     }
 }
