@@ -1,12 +1,15 @@
 //! A project's manifest: `aleph.toml` beside the code.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use crate::Request;
@@ -75,7 +78,7 @@ pub enum ProjectError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "table")]
     view: WireView,
 }
 
@@ -86,6 +89,23 @@ struct WireView {
     packages: Vec<String>,
     #[serde(default)]
     recommends: bool,
+}
+
+/// Reads a table. Left to itself, serde takes an array of the values as well, which cannot be edited.
+fn table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WireView, D::Error> {
+    struct Table;
+    impl<'de> Visitor<'de> for Table {
+        type Value = WireView;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<WireView, M::Error> {
+            WireView::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Table)
 }
 
 impl Project {
@@ -262,5 +282,29 @@ mod tests {
         let error = Project::read(directory.path()).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("packges") && source.contains("line 2"), "{source}");
+    }
+
+    #[test]
+    fn what_reads_can_be_edited() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let check = |text: &str, reads: bool| {
+            fs::write(directory.path().join(MANIFEST), text).unwrap();
+            match Project::read(directory.path()) {
+                Ok(mut project) => {
+                    assert!(reads, "{text}");
+                    project.set_packages(&[Request("new".into())]).unwrap();
+                    assert_eq!(Project::read(directory.path()).unwrap().packages, [Request("new".into())], "{text}");
+                }
+                Err(_) => assert!(!reads, "{text}"),
+            }
+        };
+        for text in
+            ["", "view = {}", "view.packages = [\"a\"]", "[view]\nrecommends = true", "view = { packages = [] }"]
+        {
+            check(text, true);
+        }
+        for text in ["view = []", "view = [[\"a\"], true]", "view = 1", "[[view]]"] {
+            check(text, false);
+        }
     }
 }
