@@ -128,6 +128,14 @@ pub enum Mistake {
     /// A suite that is no path needs components.
     #[error("the suite `{0}` needs components, or a `/` at its end if it is a path")]
     NoComponents(String),
+    /// A paragraph multiplies to more than is kept.
+    #[error(
+        "the paragraph stands for {found} sources, with their components and architectures; at most {MOST} are read"
+    )]
+    TooMany {
+        /// How many.
+        found: usize,
+    },
     /// A value that is neither yes nor no.
     #[error("the value `{value}` of `{option}` is neither yes nor no")]
     Truth {
@@ -149,6 +157,9 @@ pub struct Defaults {
     /// Used where a source names none.
     pub architectures: Vec<String>,
 }
+
+/// The most that one paragraph may stand for: types times addresses times suites, times components and architectures.
+const MOST: usize = 4096;
 
 /// The options of one entry or paragraph, in whichever form they were written.
 #[derive(Clone, Debug, Default)]

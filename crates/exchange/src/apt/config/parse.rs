@@ -51,6 +51,12 @@ pub enum ParseConfigError {
         /// The key.
         key: String,
     },
+    /// A key with all that it is in is too long.
+    #[error("line {line}: a key of more than {LONGEST_KEY} bytes, its blocks included")]
+    Key {
+        /// Where.
+        line: usize,
+    },
     /// A `#` directive that is neither `#clear` nor `#include`.
     #[error("line {line}: the directive `{name}` is unknown")]
     Unknown {
@@ -60,6 +66,9 @@ pub enum ParseConfigError {
         name: String,
     },
 }
+
+/// The longest key in bytes. Every key is kept whole, so that nested blocks need many times their own length.
+const LONGEST_KEY: usize = 1024;
 
 /// Reads the text of a configuration file.
 ///
@@ -163,11 +172,12 @@ impl Parser {
         self.scopes.last().cloned().unwrap_or_default()
     }
 
-    fn key(&self, tag: &str) -> String {
-        match self.scopes.last() {
-            Some(scope) if !scope.is_empty() => format!("{scope}::{tag}"),
-            _ => tag.to_owned(),
+    fn key(&self, tag: &str) -> Result<String, ParseConfigError> {
+        let scope = self.scopes.last().map_or("", String::as_str);
+        if scope.len() + tag.len() > LONGEST_KEY {
+            return Err(ParseConfigError::Key { line: self.line });
         }
+        Ok(if scope.is_empty() { tag.to_owned() } else { format!("{scope}::{tag}") })
     }
 
     fn statement(&mut self, words: Vec<(String, bool)>, delimiter: char) -> Result<(), ParseConfigError> {
@@ -201,19 +211,19 @@ impl Parser {
         }
         match (value, delimiter) {
             (value, '{') => {
-                let key = self.key(&tag);
+                let key = self.key(&tag)?;
                 if let Some(value) = value {
                     self.out.push(Directive::Set { key: key.clone(), value });
                 }
                 self.scopes.push(key);
             }
             (Some(value), _) => {
-                let key = self.key(&tag);
+                let key = self.key(&tag)?;
                 self.out.push(Directive::Set { key, value });
             }
             // A word by itself is a member of the list that the block is.
             (None, _) => {
-                let key = self.key("");
+                let key = self.key("")?;
                 let key = if key.is_empty() { "::".to_owned() } else { key };
                 self.out.push(Directive::Set { key, value: tag });
             }

@@ -43,6 +43,8 @@ fn malformed_texts_name_the_line() {
     assert_eq!(parse_config("\nA \"b\""), Err(ParseConfigError::Unfinished { line: 2 }));
     assert_eq!(parse_config("A {"), Err(ParseConfigError::Unfinished { line: 1 }));
     assert_eq!(parse_config("A \"b"), Err(ParseConfigError::Unterminated { line: 1 }));
+    assert_eq!(parse_config(&"A {".repeat(1000)), Err(ParseConfigError::Key { line: 1 }));
+    assert_eq!(parse_config(&format!("\n{} b;", "A".repeat(2000))), Err(ParseConfigError::Key { line: 2 }));
     assert_eq!(parse_config("A b c;"), Err(ParseConfigError::Junk { line: 1, key: "A".to_owned() }));
 }
 

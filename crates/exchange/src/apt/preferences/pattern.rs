@@ -22,18 +22,23 @@ impl Pattern {
     pub fn new(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut rest = text.chars();
+        // One bracket without an end says that those after it have none: they are not looked for.
+        let mut closed = true;
         while let Some(c) = rest.next() {
             parts.push(match c {
                 '*' if parts.last() == Some(&Part::Any) => continue,
                 '*' => Part::Any,
                 '?' => Part::One,
                 '\\' => Part::Exactly(rest.next().unwrap_or('\\')),
-                '[' => match among(rest.as_str()) {
+                '[' if closed => match among(rest.as_str()) {
                     Some((part, after)) => {
                         rest = after.chars();
                         part
                     }
-                    None => Part::Exactly('['),
+                    None => {
+                        closed = false;
+                        Part::Exactly('[')
+                    }
                 },
                 c => Part::Exactly(c),
             });
@@ -149,6 +154,9 @@ mod tests {
         check("[a-c]x[!0-9]", &["axy", "cx-"], &["dxy", "ax1"]);
         check("[]x]", &["]", "x"], &["y"]);
         check("a[b", &["a[b"], &["ab"]);
+        check("[a][b[!]", &["ab", "a["], &["a[b[!]"]);
+        check("[a][b[", &["a[b["], &["ab["]);
+        check(&"[".repeat(100_000), &[], &["["]);
         check("1.2*", &["1.2", "1.2-3"], &["1.1"]);
         check("\\*", &["*"], &["x"]);
         check("o=Deb*[A-C]", &["O=dEbianb"], &["o=debiand"]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{AptSource, Defaults, Mistake, Options, Place, SourcesError, check_components, kind, truth};
+use super::{AptSource, Defaults, MOST, Mistake, Options, Place, SourcesError, check_components, kind, truth};
 use crate::apt::paragraph::{Paragraph, paragraphs};
 
 /// Reads the text of a `.sources` file: for every paragraph one entry per type, URI and suite. `file` is only named in
@@ -42,6 +42,11 @@ fn entries(
     let suites = words(paragraph, "Suites", "field Suites")?;
     let components: Vec<String> =
         paragraph.get("Components").unwrap_or("").split_whitespace().map(str::to_owned).collect();
+    let each = (components.len() + options.architectures(defaults).len()).max(1);
+    let found = [uris.0.len(), suites.0.len(), each].into_iter().fold(types.0.len(), usize::saturating_mul);
+    if found > MOST {
+        return Err((uris.1, Mistake::TooMany { found }));
+    }
     let mut all = Vec::new();
     for word in &types.0 {
         let kind = kind(word).map_err(|mistake| (types.1, mistake))?;

@@ -112,6 +112,8 @@ fn paragraph_mistakes() {
     check_mistake(deb822("Types: deb\nURIs: x\n"), 1, Mistake::Missing("field Suites"));
     check_mistake(deb822("Types: deb\nURIs: x\nSuites:\n"), 3, Mistake::Missing("field Suites"));
     check_mistake(deb822("Types: deb\nURIs: x\nSuites: s\n"), 3, Mistake::NoComponents("s".to_owned()));
+    let many = format!("Types: deb\nURIs: {}\nSuites: {}\n", "u ".repeat(3000), "s/ ".repeat(3000));
+    check_mistake(deb822(&many), 2, Mistake::TooMany { found: 18_000_000 });
     check_mistake(deb822("Types: deb\nnonsense\n"), 2, Mistake::Field);
 }
 
