@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod setup;
 mod test;
 mod tool;
@@ -15,6 +16,7 @@ Usage: cargo xtask COMMAND
                                    arguments go to the test runner
   check                            formatting, clippy, documentation, dependencies
   ci                               check, then test
+  fuzz [NAME...] [--seconds N]     run the fuzzers of the parsers, or those named, for 60 or N seconds each
   bench [NAME...] [--work DIR] [--rounds N] [--aleph FILE]
                                    compare with other tools side by side and rewrite BENCHMARKS.md
   bench --list                     name the comparisons
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         "test" => test::test(rest),
         "check" => check::check(),
         "ci" => check::check().and_then(|()| test::test(rest)),
+        "fuzz" => fuzz::fuzz(rest),
         "bench" => bench::bench(rest),
         "setup" if rest == ["--bench"] => setup::for_comparisons(),
         "setup" if rest.is_empty() => setup::for_tests(),
