@@ -1,12 +1,16 @@
-//! `cargo xtask check`: formatting, lints, documentation, dependencies.
+//! `cargo xtask check`: formatting, lints, fuzzers, documentation, dependencies.
 
-use crate::tool::{Outcome, cargo, run, succeeds};
+use crate::{
+    fuzz,
+    tool::{Outcome, cargo, run, succeeds},
+};
 
 /// Runs every check, and fails if one of them did.
 pub(crate) fn check() -> Outcome {
     let outcomes = [
         ("formatting", run(cargo().args(["fmt", "--all", "--", "--check"]))),
         ("clippy", run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+        ("fuzzers", fuzz::check()),
         ("documentation", documentation()),
         ("dependencies", dependencies()),
     ];

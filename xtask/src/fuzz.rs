@@ -21,6 +21,9 @@ const FLAGS: [&str; 7] = [
     "--cfg=fuzzing",
 ];
 
+/// The fuzzers' own workspace.
+const MANIFEST: &str = "fuzz/Cargo.toml";
+
 /// Seconds that each fuzzer runs if nothing else is said.
 const SECONDS: u64 = 60;
 
@@ -56,6 +59,25 @@ pub(crate) fn fuzz(arguments: &[String]) -> Outcome {
     }
 }
 
+/// Whether the fuzzers are in form and would compile.
+pub(crate) fn check() -> Outcome {
+    run(cargo().args(["fmt", "--manifest-path", MANIFEST, "--", "--check"]))?;
+    if let Err(error) = need_compiler() {
+        eprintln!("fuzzers: not compiled: {error}");
+        return Ok(());
+    }
+    // The workspace's own directory has nearly all that they depend on.
+    let place = ["--manifest-path", MANIFEST, "--target-dir", "target"];
+    run(cargo().arg("clippy").args(place).args(["--locked", "--", "-D", "warnings"]))
+}
+
+fn need_compiler() -> Outcome {
+    match ["c++", "g++", "clang++"].iter().any(|name| has_program(name)) {
+        true => Ok(()),
+        false => Err("libFuzzer is built with a C++ compiler, and there is none (Debian's package g++ has one)".into()),
+    }
+}
+
 fn targets() -> Outcome<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(project().join("fuzz/fuzz_targets"))? {
@@ -68,14 +90,12 @@ fn targets() -> Outcome<Vec<String>> {
 
 /// Builds fuzzers, and gives the directory that they are in.
 fn build(targets: &[String]) -> Outcome<PathBuf> {
-    if !["c++", "g++", "clang++"].iter().any(|name| has_program(name)) {
-        return Err("libFuzzer is built with a C++ compiler, and there is none (Debian's package g++ has one)".into());
-    }
+    need_compiler()?;
     // With a target named, the flags do not reach build scripts, which could not be linked with them.
     let host = output(Command::new("rustc").args(["--print", "host-tuple"]))?.trim().to_owned();
     let mut command = cargo();
     command.env("RUSTFLAGS", FLAGS.join(" ")).args(["build", "--release", "--locked", "--target", &host]);
-    command.args(["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"]);
+    command.args(["--manifest-path", MANIFEST, "--target-dir", "target/fuzz"]);
     for target in targets {
         command.args(["--bin", target]);
     }

@@ -14,7 +14,7 @@ Usage: cargo xtask COMMAND
 
   test [--no-setup] [ARGUMENT...]  install what the tests need, then run all tests;
                                    arguments go to the test runner
-  check                            formatting, clippy, documentation, dependencies
+  check                            formatting, clippy, fuzzers, documentation, dependencies
   ci                               check, then test
   fuzz [NAME...] [--seconds N]     run the fuzzers of the parsers, or those named, for 60 or N seconds each
   bench [NAME...] [--work DIR] [--rounds N] [--aleph FILE]
