@@ -45,6 +45,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let packages = [package];
     let _ = dpkg::diversions(&packages);
     let plan = dpkg::fresh(&packages);
+    let paths: BTreeSet<_> = plan.placements.iter().map(|placement| &placement.path).collect();
+    assert_eq!(paths.len(), plan.placements.len());
     let is_status = |placement: &&dpkg::Placement| placement.path.as_str() == "var/lib/dpkg/status";
     let placed = plan.placements.iter().find(is_status).expect("dpkg needs it");
     let Content::Bytes(written) = &placed.content else { panic!("it is made here") };

@@ -105,13 +105,13 @@ fn overwritten<'a>(packages: &'a [Package<'a>]) -> BTreeMap<usize, BTreeSet<&'a 
     lost
 }
 
-/// Pairs of packages of which the second one's `Replaces` names the first.
-fn replaced(packages: &[Package<'_>]) -> Vec<(usize, usize)> {
+/// Pairs of packages of which the second one's `Replaces` names the first, however often it does.
+fn replaced(packages: &[Package<'_>]) -> BTreeSet<(usize, usize)> {
     let mut named = HashMap::<&str, Vec<usize>>::new();
     for (index, package) in packages.iter().enumerate() {
         named.entry(&package.manifest.name).or_default().push(index);
     }
-    let mut pairs = Vec::new();
+    let mut pairs = BTreeSet::new();
     for (winner, package) in packages.iter().enumerate() {
         let groups = parse_relations(package.manifest.field("Replaces")).unwrap_or_default();
         for relation in groups.iter().flatten() {

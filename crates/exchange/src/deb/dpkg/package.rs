@@ -1,6 +1,7 @@
 //! One package of a view, with what dpkg keeps of it.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Read},
 };
@@ -140,7 +141,9 @@ impl<'a> Package<'a> {
     /// Paths of conffiles that it brings, with the MD5 sum of what it brings.
     pub(super) fn conffiles(&self, contents: &Contents<'_>) -> Result<Vec<(String, String)>, PackageError> {
         let paths = self.member("conffiles", contents)?.map_or_else(Vec::new, |text| parse_conffiles(&text));
-        let files = paths.into_iter().filter_map(|path| {
+        // A file that a list names a million times is read once.
+        let mut known = BTreeSet::new();
+        let files = paths.into_iter().filter(|path| known.insert(path.clone())).filter_map(|path| {
             let entry = self.node(&path).filter(|entry| matches!(entry.node, Node::File { .. }))?;
             Some((path, entry))
         });

@@ -325,6 +325,27 @@ fn changed_conffiles_stay_and_those_of_removed_packages_go() {
 }
 
 #[test]
+fn a_trigger_does_not_replace_files_of_dpkg() {
+    let mut pool = Pool::default();
+    let triggers = "interest File\ninterest Unincorp\ninterest /usr/share/x\ninterest own\n";
+    let manifests = [pool.manifest("a", "1", "", &[("triggers", triggers)])];
+    let plan = pool.fresh(&pool.packages(&manifests));
+    assert_eq!(text(&plan.placements, "triggers/File"), "/usr/share/x a\n");
+    assert_eq!(text(&plan.placements, "triggers/own"), "a\n");
+    let paths: BTreeSet<_> = plan.placements.iter().map(|placement| &placement.path).collect();
+    assert_eq!(paths.len(), plan.placements.len());
+}
+
+#[test]
+fn a_conffile_that_is_listed_often_is_one() {
+    let mut pool = Pool::default();
+    let often = "/etc/a\n".repeat(1000);
+    let manifests = [pool.manifest("often", "1", "", &[("etc/a", "x"), ("conffiles", &often)])];
+    let packages = pool.packages(&manifests);
+    assert_eq!(text(&pool.fresh(&packages).placements, "status").matches("/etc/a").count(), 1);
+}
+
+#[test]
 fn changed_conffiles_that_another_package_has_stay() {
     let mut pool = Pool::default();
     let conf = |pool: &mut Pool, name: &str, path: &str| {

@@ -47,6 +47,9 @@ fn interests(packages: &[Package<'_>]) -> BTreeMap<String, Vec<String>> {
     interests
 }
 
+/// What dpkg itself has in `triggers/`.
+const OWN_FILES: [&str; 3] = ["File", "Lock", "Unincorp"];
+
 /// `triggers/File` and one file per named trigger, and `Unincorp` with `activated`.
 pub(super) fn trigger_placements(packages: &[Package<'_>], activated: &BTreeSet<String>) -> Vec<Placement> {
     let mut files = String::new();
@@ -54,7 +57,7 @@ pub(super) fn trigger_placements(packages: &[Package<'_>], activated: &BTreeSet<
     for (trigger, interested) in interests(packages) {
         if trigger.starts_with('/') {
             interested.iter().for_each(|package| files.push_str(&format!("{trigger} {package}\n")));
-        } else if aleph_component::TreePath::new(&trigger).is_ok_and(|path| path.parent().is_none()) {
+        } else if is_file_name(&trigger) && !OWN_FILES.contains(&trigger.as_str()) {
             let text = interested.iter().fold(String::new(), |text, package| text + package + "\n");
             placements.push(Placement::bytes(&format!("var/lib/dpkg/triggers/{trigger}"), text, true));
         }
@@ -63,6 +66,10 @@ pub(super) fn trigger_placements(packages: &[Package<'_>], activated: &BTreeSet<
     let pending = activated.iter().fold(String::new(), |text, trigger| text + trigger + " -\n");
     placements.push(Placement::bytes("var/lib/dpkg/triggers/Unincorp", pending, true));
     placements
+}
+
+fn is_file_name(trigger: &str) -> bool {
+    aleph_component::TreePath::new(trigger).is_ok_and(|path| path.parent().is_none())
 }
 
 /// The triggers that a change sets off among those that somebody in `packages` is interested in. `changed` are the
