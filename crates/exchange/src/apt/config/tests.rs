@@ -160,6 +160,16 @@ fn the_host_is_read() {
 
 proptest::proptest! {
     #[test]
+    fn values_come_out_as_they_went_in(settings in proptest::collection::vec(("[A-Za-z-]{1,4}", "[A-Za-z0-9.-]{1,4}", "[^\"]{0,9}"), 0..6)) {
+        let text: String = settings
+            .iter()
+            .map(|(block, key, value)| format!("{block} {{ // {key}\n {key} /* {block} */ \"{value}\"; }};\n"))
+            .collect();
+        let set = |(block, key, value)| Directive::Set { key: format!("{block}::{key}"), value };
+        proptest::prop_assert_eq!(parse_config(&text).unwrap(), settings.into_iter().map(set).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn nothing_panics(text in "[A:\"#{};/* \\n\\tclearé]*", other in "\\PC*") {
         let _ = (parse_config(&text), parse_config(&other), parse_auth(&text), parse_auth(&other));
     }

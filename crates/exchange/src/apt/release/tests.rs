@@ -258,6 +258,20 @@ fn dates() {
 
 proptest::proptest! {
     #[test]
+    fn a_signed_text_is_what_was_signed(lines in proptest::collection::vec("(-|- |-----BEGIN PGP SIGNATURE-----|[a-z ü]{0,4}[a-zü])?", 1..6)) {
+        let escaped: String =
+            lines.iter().map(|line| format!("{}{line}\n", if line.starts_with('-') { "- " } else { "" })).collect();
+        let text = format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{escaped}-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n"
+        );
+        let expected: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
+        proptest::prop_assert_eq!(split_clearsigned(text.as_bytes()).unwrap(), expected);
+        for around in [text.clone() + "x\n", "x\n".to_owned() + &text] {
+            proptest::prop_assert!(split_clearsigned(around.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
     fn nothing_panics(bytes: Vec<u8>, text in "(-----BEGIN PGP SIGNED MESSAGE-----|-----BEGIN PGP SIGNATURE-----|-----END PGP SIGNATURE-----|Hash: x|[-a=\\n ])*") {
         let keyring = Keyring::parse(&bytes);
         let _ = (verify_clearsigned(text.as_bytes(), &keyring, UNIX_EPOCH), verify_detached(b"x", &bytes, &keyring, UNIX_EPOCH));
