@@ -68,7 +68,7 @@ pub(crate) fn check() -> Outcome {
     }
     // The workspace's own directory has nearly all that they depend on.
     let place = ["--manifest-path", MANIFEST, "--target-dir", "target"];
-    run(cargo().arg("clippy").args(place).args(["--locked", "--", "-D", "warnings"]))
+    run(cargo().arg("clippy").args(place).args(["--", "-D", "warnings"]))
 }
 
 fn need_compiler() -> Outcome {
@@ -94,7 +94,7 @@ fn build(targets: &[String]) -> Outcome<PathBuf> {
     // With a target named, the flags do not reach build scripts, which could not be linked with them.
     let host = output(Command::new("rustc").args(["--print", "host-tuple"]))?.trim().to_owned();
     let mut command = cargo();
-    command.env("RUSTFLAGS", FLAGS.join(" ")).args(["build", "--release", "--locked", "--target", &host]);
+    command.env("RUSTFLAGS", FLAGS.join(" ")).args(["build", "--release", "--target", &host]);
     command.args(["--manifest-path", MANIFEST, "--target-dir", "target/fuzz"]);
     for target in targets {
         command.args(["--bin", target]);
