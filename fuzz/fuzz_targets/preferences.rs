@@ -1,32 +1,23 @@
-//! A file of preferences, and what it says of a package.
+//! A file of preferences, and whether its patterns fit a name.
 #![no_main]
 
-use aleph_exchange::apt::{
-    preferences::{Preferences, parse_preferences},
-    update::{Suite, Trust},
-};
+use aleph_exchange::apt::preferences::{PackagePattern, PinTarget, Preferences, parse_preferences};
 use aleph_fuzz::texts;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let [text, name] = texts(data);
     let Ok((pins, _)) = parse_preferences(&text) else { return };
-    let suite = Suite {
-        id: "s".to_owned(),
-        origin: "Debian".to_owned(),
-        label: "Debian".to_owned(),
-        suite: "stable".to_owned(),
-        codename: "bookworm".to_owned(),
-        version: "12.1".to_owned(),
-        component: "main".to_owned(),
-        architecture: "amd64".to_owned(),
-        base_uri: "http://mirror.example/debian".to_owned(),
-        priority: 500,
-        packages: "x".into(),
-        trust: Trust::Unverified,
-        date: None,
-    };
-    let preferences = Preferences { pins, warnings: Vec::new() };
-    for name in ["libx1", &name] {
-        let _ = preferences.priority(name, "1.2-3", &suite);
+    for pin in &pins {
+        for package in &pin.packages {
+            if let PackagePattern::Name(pattern) | PackagePattern::Source(pattern) = package {
+                let _ = (pattern.fits_name(&name), pattern.fits("libx1"));
+            }
+        }
+        let conditions: Vec<_> = match &pin.target {
+            PinTarget::Version(pattern) | PinTarget::Origin(pattern) => vec![pattern],
+            PinTarget::Release(conditions) => conditions.iter().map(|(_, pattern)| pattern).collect(),
+        };
+        let _ = conditions.iter().filter(|pattern| pattern.fits(&name)).count();
     }
+    let _ = Preferences { pins, ..Preferences::default() }.is_silent_about(&name);
 });
