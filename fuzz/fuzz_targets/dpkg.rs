@@ -47,7 +47,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let newer = Package::read(&newer, &contents).expect("everything is there");
     let packages = [package];
     let _ = dpkg::diversions(&packages);
-    let plan = dpkg::fresh(&packages);
+    let plan = dpkg::fresh(&packages, &contents).expect("everything is there");
     let paths: BTreeSet<_> = plan.placements.iter().map(|placement| &placement.path).collect();
     assert_eq!(paths.len(), plan.placements.len());
     let is_status = |placement: &&dpkg::Placement| placement.path.as_str() == "var/lib/dpkg/status";
@@ -60,7 +60,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     for status in [&*status, &written] {
         let _ = dpkg::unconfigured(status);
         let previous = Previous { status, changed_conffiles: &changed };
-        let _ = dpkg::update(&packages, std::slice::from_ref(&newer), previous);
-        let _ = dpkg::update(&packages, &[], previous);
+        dpkg::update(&packages, std::slice::from_ref(&newer), previous, &contents).expect("everything is there");
+        dpkg::update(&packages, &[], previous, &contents).expect("everything is there");
     }
 });

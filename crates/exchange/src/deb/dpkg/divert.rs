@@ -94,7 +94,11 @@ pub fn diversions(packages: &[Package<'_>]) -> Vec<Diversion> {
 /// The diversions that a script of `package` makes.
 pub(super) fn made(package: &str, script: &[u8]) -> Vec<Diversion> {
     let mentions = || memchr::memmem::find(script, b"dpkg-divert").is_some();
-    if script.len() <= LONGEST_SCRIPT && mentions() { parse_diversions(package, &String::from_utf8_lossy(script)) } else { Vec::new() }
+    if script.len() <= LONGEST_SCRIPT && mentions() {
+        parse_diversions(package, &String::from_utf8_lossy(script))
+    } else {
+        Vec::new()
+    }
 }
 
 /// The diversions that keep two packages' different things apart, as `/var/lib/dpkg/diversions` has them: three lines
