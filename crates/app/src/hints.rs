@@ -22,6 +22,7 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     }
     match error.downcast_ref() {
         Some(ViewError::NoGeneration { .. }) => return vec!["`aleph history` lists the generations".to_owned()],
+        Some(ViewError::Gone { .. }) => return vec!["run this again".to_owned()],
         Some(ViewError::Damaged { .. }) => {
             return vec!["`aleph rollback` goes back to a generation that is whole".to_owned()];
         }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{io::Read as _, process::Stdio};
+use std::{fs, io::Read as _, process::Stdio};
 
 use support::{
     World,
@@ -86,7 +86,39 @@ fn what_programs_run_in_is_not_collected() {
         world.run(["view", "list"]).good().out.contains("once-")
     };
     assert!(has_once());
+    let list = world.run(["view", "list"]).good().out;
+    let name = list.split_whitespace().find(|word| word.starts_with("once-")).expect("its view is listed");
+    for flags in [&["-n"][..], &[]] {
+        let arguments = [flags, &["--view", name, "view", "delete"]].concat();
+        world.run(arguments).failed(1, &["programs run in view `once-", "end them first"]);
+    }
     drop(running.stdin.take());
     assert!(running.wait().expect("it ends").success());
     assert!(!has_once());
+}
+
+#[test]
+fn a_program_whose_generation_is_removed_as_it_starts_does_not_start() {
+    let world = World::new();
+    let prog = Package::new("prog", "1").file("usr/bin/prog", 0o755, program(&world.directory, "1"));
+    let archive = prog.build(&world.directory);
+    world.run(with(&["--view", "v", "add"], &[archive])).good();
+    let path = world.store.join("views/v/generations/1/run.json");
+    // As a writer does it who removes the view.
+    let claim = fs::File::open(&path).expect("it is there");
+    rustix::fs::flock(&claim, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("nobody runs");
+    let mut command = world.aleph(["--view", "v", "run", "--", "prog"]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("aleph starts");
+    let descriptors = format!("/proc/{}/fd", running.id());
+    let is_waiting = || {
+        let entries = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        entries.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| target == path)
+    };
+    while !is_waiting() {
+        assert!(running.try_wait().expect("it can be asked").is_none());
+    }
+    fs::rename(world.store.join("views/v"), world.directory.join("aside")).expect("it can be moved");
+    drop(claim);
+    let ran = support::Ran::from(running.wait_with_output().expect("it ends"));
+    ran.failed(1, &["generation 1 of view `v` was just removed", "run this again"]);
 }

@@ -2,15 +2,16 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aleph_component::Digest;
 use aleph_store::{Layout, Root, Store, StoreError, WriteLock};
 use rustix::{
     fs::{FlockOperation, flock},
-    io::FdFlags,
+    io::{Errno, FdFlags},
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,14 @@ pub enum ViewError {
         /// The number.
         number: u32,
     },
+    /// A generation went while something was about to run in it.
+    #[error("generation {number} of view `{view}` was just removed")]
+    Gone {
+        /// The view.
+        view: String,
+        /// The number.
+        number: u32,
+    },
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -97,8 +106,8 @@ pub struct Draft {
 }
 
 /// How often, and after which pause, a generation is tried to be held.
-const TRIES: usize = 20;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+const TRIES: usize = 200;
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Views {
     /// The views below a store's root.
@@ -137,21 +146,27 @@ impl Views {
     }
 
     /// Marks a generation as used by this process and whatever it becomes, for as long as the file is open. Nothing if the
-    /// file system cannot do it, or the generation is gone.
-    pub fn hold(&self, layers: &RunLayers) -> Option<fs::File> {
+    /// file system cannot do it: then no generation counts as unused either.
+    ///
+    /// # Errors
+    /// [`ViewError::Gone`] if the generation is no longer there, or no longer what it was.
+    pub fn hold(&self, layers: &RunLayers) -> Result<Option<fs::File>, ViewError> {
         let directory = self.root.join(&layers.view).join("generations").join(layers.generation.to_string());
-        let file = fs::File::open(directory.join("run.json")).ok()?;
-        // A collection that looks whether it is used has it for a moment; nobody can make this wait for long.
-        let lock = || flock(&file, FlockOperation::NonBlockingLockShared).is_ok();
-        let held = lock()
-            || (0..TRIES).any(|_| {
-                std::thread::sleep(PAUSE);
-                lock()
-            });
-        held.then_some(())?;
+        let path = directory.join("run.json");
+        let gone = || ViewError::Gone { view: layers.view.clone(), number: layers.generation };
+        let file = match fs::File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone()),
+            opened => opened.map_err(at("read", &path))?,
+        };
+        let is_held = lock_shared(&file);
+        // Who removes a generation has it locked until its name is gone, and another may have come in its place.
+        let is_there = fs::metadata(&path).and_then(|there| Ok(same_file(&there, &file.metadata()?)));
+        if !is_there.is_ok_and(|is_there| is_there) || read_json(&path)?.as_ref() != Some(layers) {
+            return Err(gone());
+        }
         // It survives exec.
-        rustix::io::fcntl_setfd(&file, FdFlags::empty()).ok()?;
-        Some(file)
+        let is_kept = is_held && rustix::io::fcntl_setfd(&file, FdFlags::empty()).is_ok();
+        Ok(is_kept.then_some(file))
     }
 
     /// The view that `record` describes, made if it is not there.
@@ -239,10 +254,23 @@ impl View {
 
     /// Whether a program runs in a generation ([`Views::hold`]), or might.
     pub fn is_in_use(&self, number: u32) -> bool {
-        match fs::File::open(self.generation_directory(number).join("run.json")) {
-            Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        self.claim(&[number]).is_none()
+    }
+
+    /// Keeps programs from starting in these generations while what is returned lives. Nothing if one runs there, or might.
+    fn claim(&self, numbers: &[u32]) -> Option<Vec<fs::File>> {
+        let mut claims = Vec::new();
+        for number in numbers {
+            match fs::File::open(self.generation_directory(*number).join("run.json")) {
+                Ok(file) => {
+                    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+                    claims.push(file);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => return None,
+            }
         }
+        Some(claims)
     }
 
     /// Writes a generation and makes it current: written beside, synced, renamed, then one rename of the pointer.
@@ -286,27 +314,33 @@ impl View {
         self.point_to(number)
     }
 
-    /// Forgets a generation that is not current. Its packages go with the next collection.
+    /// Forgets a generation that is not current. Its packages go with the next collection. `false` if a program runs in
+    /// it, or might: then it stays.
     ///
     /// # Errors
     /// If it cannot be removed.
-    pub fn forget(&self, store: &Store, _lock: &WriteLock, number: u32) -> Result<(), ViewError> {
-        let directory = self.generation_directory(number);
+    pub fn forget(&self, store: &Store, _lock: &WriteLock, number: u32) -> Result<bool, ViewError> {
         let aside = store.layout().tmp().join(format!("forgotten-{}-{number}", std::process::id()));
-        fs::rename(&directory, &aside).map_err(at("remove", &directory))?;
-        aleph_store::remove_tree(&aside).map_err(StoreError::from)?;
-        Ok(())
+        self.remove(&[number], &self.generation_directory(number), &aside)
     }
 
-    /// Removes the view with all its generations.
+    /// Removes the view with all its generations. `false` if a program runs in one of them, or might: then all stay.
     ///
     /// # Errors
     /// If it cannot be removed.
-    pub fn delete(self, store: &Store, _lock: &WriteLock) -> Result<(), ViewError> {
+    pub fn delete(&self, store: &Store, _lock: &WriteLock) -> Result<bool, ViewError> {
         let aside = store.layout().tmp().join(format!("deleted-{}", std::process::id()));
-        fs::rename(&self.directory, &aside).map_err(at("remove", &self.directory))?;
-        aleph_store::remove_tree(&aside).map_err(StoreError::from)?;
-        Ok(())
+        self.remove(&self.numbers()?, &self.directory, &aside)
+    }
+
+    /// Removes a directory that has these generations.
+    fn remove(&self, numbers: &[u32], directory: &Path, aside: &Path) -> Result<bool, ViewError> {
+        // Until the name is gone: after that nobody can take hold of them.
+        let Some(claims) = self.claim(numbers) else { return Ok(false) };
+        fs::rename(directory, aside).map_err(at("remove", directory))?;
+        drop(claims);
+        aleph_store::remove_tree(aside).map_err(StoreError::from)?;
+        Ok(true)
     }
 
     /// What keeps the view's generations alive.
@@ -347,6 +381,22 @@ impl View {
         };
         swap().map_err(at("switch", &pointer))
     }
+}
+
+/// Waits a little for a shared lock: who looks whether a generation is used has it for a moment, and nobody can make this
+/// wait for long.
+fn lock_shared(file: &fs::File) -> bool {
+    for _ in 0..TRIES {
+        match flock(file, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(PAUSE),
+            locked => return locked.is_ok(),
+        }
+    }
+    false
+}
+
+fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ViewError + 'a {

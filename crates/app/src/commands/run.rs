@@ -84,7 +84,7 @@ pub(crate) fn launch(mut words: Vec<OsString>) -> Outcome {
     let name: ViewName = launcher.view.parse()?;
     let layers = current(&host, &name)?.ok_or_else(|| crate::host::no_view(&name))?;
     words.insert(0, launcher.command.into());
-    Err(start(&host, &layers, false, words).into())
+    Err(start(&host, &layers, false, words))
 }
 
 /// Serves another aleph that composes a view.
@@ -104,7 +104,7 @@ pub(crate) fn current(host: &Host, name: &ViewName) -> Outcome<Option<RunLayers>
 /// Becomes the command, or, in a dry run, says what it would be.
 fn begin(host: &Host, printer: &Printer, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> Outcome {
     if !host.global.dry_run {
-        return Err(start(host, layers, pure, argv).into());
+        return Err(start(host, layers, pure, argv));
     }
     let words: Vec<String> = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let data = json!({ "view": layers.view, "generation": layers.generation, "command": words });
@@ -115,10 +115,13 @@ fn begin(host: &Host, printer: &Printer, layers: &RunLayers, pure: bool, argv: V
 }
 
 /// Becomes the command. Returns only if that failed.
-fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> EnterError {
+fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> Failure {
     let layout = Layout::new(&host.store_root);
     // Stays open in what this process becomes: a collection leaves the generation alone meanwhile.
-    let _held = Views::at(&layout).hold(layers);
+    let _held = match Views::at(&layout).hold(layers) {
+        Ok(held) => held,
+        Err(error) => return error.into(),
+    };
     enter(&RunSpec {
         view: layers.view.clone(),
         layers: layers.trees.iter().map(|tree| layout.tree_root(tree)).collect(),
@@ -128,4 +131,5 @@ fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> En
         home: host.home.clone(),
         pure,
     })
+    .into()
 }

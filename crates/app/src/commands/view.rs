@@ -10,6 +10,7 @@ use crate::{
     cli::ViewCommand,
     failure::{Failure, Outcome},
     host::Host,
+    ops,
     output::{Printer, bold, count, table},
 };
 
@@ -153,16 +154,17 @@ fn prune(host: &Host, printer: &Printer, keep: usize) -> Outcome {
     let numbers = view.numbers()?;
     let others: Vec<u32> = numbers.into_iter().filter(|number| Some(*number) != now).collect();
     let doomed = &others[..others.len().saturating_sub(keep)];
-    let (used, doomed): (Vec<u32>, Vec<u32>) = doomed.iter().partition(|number| view.is_in_use(**number));
-    for number in used {
-        printer.note(&format!("programs run in generation {number}: it stays"));
-    }
-    if !host.global.dry_run {
-        doomed.iter().try_for_each(|number| view.forget(&store, &lock, *number))?;
+    let mut forgotten = Vec::new();
+    for &number in doomed {
+        let goes = if host.global.dry_run { !view.is_in_use(number) } else { view.forget(&store, &lock, number)? };
+        match goes {
+            true => forgotten.push(number),
+            false => printer.note(&format!("programs run in generation {number}: it stays")),
+        }
     }
     let verb = if host.global.dry_run { "would forget" } else { "forgot" };
-    printer.answer("prune", &doomed, |doomed| {
-        format!("{verb} {} of {}", count(doomed.len(), "generation"), view.record.name)
+    printer.answer("prune", &forgotten, |forgotten| {
+        format!("{verb} {} of {}", count(forgotten.len(), "generation"), view.record.name)
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -175,8 +177,9 @@ fn delete(host: &Host, printer: &Printer) -> Outcome {
     let lock = host.lock(&store, "deleting a view", printer)?;
     let view = host.view(&store)?;
     let record = view.record.clone();
-    if !host.global.dry_run {
-        view.delete(&store, &lock)?;
+    let goes = if host.global.dry_run { !ops::roots::is_used(&view)? } else { view.delete(&store, &lock)? };
+    if !goes {
+        return Err(Failure::new(format!("programs run in view `{}`: it stays", record.name)).hint("end them first"));
     }
     let verb = if host.global.dry_run { "would delete" } else { "deleted" };
     printer.answer("delete", &record, |record| format!("{verb} view {}", record.name));

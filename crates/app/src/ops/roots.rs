@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use aleph_component::{ComponentId, TreeId};
 use aleph_store::{Root, Store, WriteLock};
-use aleph_view::Views;
+use aleph_view::{View, Views};
 
 use crate::{failure::Outcome, ops::once};
 
@@ -14,16 +14,18 @@ pub(crate) fn all(store: &Store, lock: &WriteLock, dry_run: bool) -> Outcome<Vec
     let mut roots = Vec::new();
     for view in Views::new(store).list()? {
         let orphaned = view.record.project.as_deref().is_some_and(is_gone);
-        let is_used = view.numbers()?.into_iter().any(|number| view.is_in_use(number));
-        if (once::is_once(&view.record.name) || orphaned) && !is_used {
-            if !dry_run {
-                view.delete(store, lock)?;
-            }
-            continue;
+        let is_doomed = once::is_once(&view.record.name) || orphaned;
+        let is_gone = is_doomed && if dry_run { !is_used(&view)? } else { view.delete(store, lock)? };
+        if !is_gone {
+            roots.extend(view.roots()?);
         }
-        roots.extend(view.roots()?);
     }
     Ok(roots)
+}
+
+/// Whether a program runs in a generation of the view, or might.
+pub(crate) fn is_used(view: &View) -> Outcome<bool> {
+    Ok(view.numbers()?.into_iter().any(|number| view.is_in_use(number)))
 }
 
 /// Whether a directory is gone, rather than out of sight: on a disk that is not mounted, or where this user may not look.
