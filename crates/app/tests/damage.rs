@@ -392,3 +392,33 @@ fn the_store_of_another_user_can_be_read() {
     }
     world.is_whole();
 }
+
+/// Root's store is for everybody, also if root closes what he makes.
+#[test]
+fn a_store_made_under_a_narrow_umask_serves_other_users() {
+    if !is_root() {
+        return;
+    }
+    let set = Set::make(1);
+    let world = World::new();
+    let narrow = |arguments: Vec<&std::ffi::OsStr>| {
+        let mut command = world.command("sh");
+        command.args(["-c", "umask 077; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_aleph"), "--view", "system"]);
+        Ran::of(command.args(arguments)).good()
+    };
+    narrow(with(&["add"], &set.old));
+    narrow(with(&["add"], &set.new));
+    let reader = World::of(Who::User { uid: 65534, gid: 65534 }, "reader");
+    let run = |arguments: &[&str]| {
+        let mut command = reader.aleph(["--view", "system"]);
+        Ran::of(command.args(arguments).env("ALEPH_STORE", &world.store)).good().out
+    };
+    assert_eq!(run(&["run", "--", "prog"]), "prog 2\n");
+    let launcher = world.store.join("views/system/current/bin/prog");
+    assert_eq!(Ran::of(&mut reader.command(launcher)).good().out, "prog 2\n");
+    for arguments in [&["list"][..], &["history"], &["store", "verify"]] {
+        run(arguments);
+    }
+    narrow(with(&["rollback"], &[]));
+    assert_eq!(run(&["run", "--", "prog"]), "prog 1\n");
+}

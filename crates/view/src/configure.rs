@@ -81,7 +81,8 @@ pub fn configure(store: &Store, _lock: &WriteLock, session: Session<'_>) -> Resu
     Ok(Configured { captured, steps: outcome.steps })
 }
 
-/// Makes directories that nobody else may enter: while scripts run, they hold set-id files.
+/// Makes a directory that nobody else may enter, for while scripts run it holds set-id files, and those inside it. These
+/// are open whatever the umask: one of them is the scripts' `/`, where other users of theirs look too.
 fn prepare(scratch: &Path, inside: &[&Path]) -> Result<(), ConfigureError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -90,7 +91,10 @@ fn prepare(scratch: &Path, inside: &[&Path]) -> Result<(), ConfigureError> {
     // Made closed, and closed again if it was there.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(scratch);
     made.and_then(|()| fs::set_permissions(scratch, fs::Permissions::from_mode(0o700))).map_err(failed(scratch))?;
-    inside.iter().try_for_each(|path| fs::create_dir_all(path).map_err(failed(path)))
+    let open = |path: &Path| {
+        fs::create_dir_all(path).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
+    };
+    inside.iter().try_for_each(|path| open(path).map_err(failed(path)))
 }
 
 /// Keeps captured entries: as a component, with owners and modes as recorded, and as the tree that a view runs from.
@@ -129,11 +133,13 @@ mod tests {
     fn nobody_else_enters_where_scripts_write() {
         let directory = tempfile::TempDir::new().unwrap();
         let scratch = directory.path().join("configure");
-        let mode = || fs::metadata(&scratch).unwrap().permissions().mode() & 0o7777;
-        prepare(&scratch, &[&scratch.join("upper")]).unwrap();
-        assert_eq!(mode(), 0o700);
+        let upper = scratch.join("upper");
+        let modes = || [&scratch, &upper].map(|path| fs::metadata(path).unwrap().permissions().mode() & 0o7777);
+        prepare(&scratch, &[&upper]).unwrap();
+        assert_eq!(modes(), [0o700, 0o755]);
         fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755)).unwrap();
-        prepare(&scratch, &[&scratch.join("upper")]).unwrap();
-        assert_eq!(mode(), 0o700);
+        fs::set_permissions(&upper, fs::Permissions::from_mode(0o700)).unwrap();
+        prepare(&scratch, &[&upper]).unwrap();
+        assert_eq!(modes(), [0o700, 0o755]);
     }
 }

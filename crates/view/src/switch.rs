@@ -178,8 +178,8 @@ impl Views {
             return Ok(view);
         }
         let directory = self.root.join(record.name.as_str());
-        let generations = directory.join("generations");
-        fs::create_dir_all(&generations).map_err(at("create", &generations))?;
+        make_directory(&directory)?;
+        make_directory(&directory.join("generations"))?;
         let path = directory.join("view.json");
         let beside = self.tmp.join(format!("view-{}.json", std::process::id()));
         write_json(&beside, &record)?;
@@ -282,11 +282,11 @@ impl View {
         let generation = Generation { format: FORMAT, number, parent: self.current_number()?, ..draft.generation };
         let beside = store.layout().tmp().join(format!("generation-{}", std::process::id()));
         let bin = beside.join("bin");
-        fs::create_dir_all(&bin).map_err(at("create", &bin))?;
+        make_directory(&beside)?;
+        make_directory(&bin)?;
         for (name, launcher) in &draft.launchers {
             let path = bin.join(name);
-            fs::write(&path, launcher.to_text(&draft.aleph)).map_err(at("write", &path))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(at("write", &path))?;
+            write(&path, launcher.to_text(&draft.aleph).as_bytes(), 0o755)?;
         }
         let view = self.record.name.to_string();
         let run = RunLayers { view, generation: number, trees: generation.trees(), lock: draft.lock };
@@ -413,8 +413,23 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Vie
     }
 }
 
-/// Durable after the next sync.
+/// Makes a directory that everybody may read, whatever the umask: how private a store is, its root says. One that is there
+/// is left as it is.
+fn make_directory(path: &Path) -> Result<(), ViewError> {
+    match fs::create_dir(path) {
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(at("set the mode of", path)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(at("create", path)(error)),
+    }
+}
+
+/// Writes a file with this mode, whatever the umask. Durable after the next sync.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ViewError> {
+    fs::write(path, bytes)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .map_err(at("write", path))
+}
+
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ViewError> {
-    let bytes = serde_json::to_vec(value).expect("records have only string keys");
-    fs::write(path, bytes).map_err(at("write", path))
+    write(path, &serde_json::to_vec(value).expect("records have only string keys"), 0o644)
 }
