@@ -2,7 +2,10 @@
 
 use std::{error::Error, io};
 
-use aleph_exchange::net::{Advice, FetchError};
+use aleph_exchange::{
+    apt::update::SourceFailure,
+    net::{Advice, FetchError},
+};
 use aleph_sandbox::{EnterError, workshop::WorkshopError};
 use aleph_store::{FormatError, StoreError};
 use aleph_view::{ConfigureError, ProjectError, ViewError};
@@ -27,6 +30,10 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
             return vec!["`aleph rollback` goes back to a generation that is whole".to_owned()];
         }
         _ => {}
+    }
+    if let Some(SourceFailure::Changed { .. }) = error.downcast_ref() {
+        let setting = "Acquire::AllowReleaseInfoChange \"true\";";
+        return vec![format!("if that is right, accept it with `{setting}` in apt's configuration, and update again")];
     }
     if let Some(ProjectError::Foreign { .. }) = error.downcast_ref() {
         return vec!["take the file over with chown if you trust it, or name a view with --view".to_owned()];
@@ -142,6 +149,13 @@ fn store_hints(error: &StoreError) -> Vec<String> {
         StoreError::Format(FormatError::Version { .. } | FormatError::Feature { .. }) => {
             "use a newer version of aleph, or another store with --store DIR"
         }
+        StoreError::Mistaken { .. } => {
+            "`aleph source update`; if it stays so, the source is wrong about that archive: choose another version"
+        }
+        StoreError::Database { .. } if error.is_full_database() => {
+            "free space on that file system: `aleph store gc` removes what no generation needs; if that finds no room to \
+             work in either, something else has to go first"
+        }
         StoreError::Manifest { .. } | StoreError::Database { .. } => "`aleph store repair` mends what can be mended",
         _ => return Vec::new(),
     };
@@ -150,6 +164,8 @@ fn store_hints(error: &StoreError) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use aleph_component::{ComponentId, Digest};
+    use aleph_exchange::apt::update::InfoChange;
     use aleph_sandbox::probe::Forbidden;
 
     use super::*;
@@ -163,15 +179,16 @@ mod tests {
         StoreError::Manifest { path: "x".into(), source: source.into() }
     }
 
+    fn check(error: &(dyn Error + 'static), expected: &[&str]) {
+        let hints = all(error);
+        assert_eq!(hints.len(), expected.len(), "{hints:?}");
+        for (hint, expected) in hints.iter().zip(expected) {
+            assert!(hint.contains(expected), "{hint}");
+        }
+    }
+
     #[test]
     fn the_kernels_reasons_are_not_taken_for_the_file_systems() {
-        let check = |error: &(dyn Error + 'static), expected: &[&str]| {
-            let hints = all(error);
-            assert_eq!(hints.len(), expected.len(), "{hints:?}");
-            for (hint, expected) in hints.iter().zip(expected) {
-                assert!(hint.contains(expected), "{hint}");
-            }
-        };
         let prepare = |code| EnterError::Prepare { doing: "make a namespace", source: io(code) };
         check(&prepare(libc::EPERM), &[]);
         let reason = Forbidden::LimitReached;
@@ -182,6 +199,14 @@ mod tests {
         check(&layer, &["use a store of your own"]);
         check(&io(libc::ENOSPC), &["free space"]);
         check(&ViewError::Store(damaged()), &["`aleph store repair`"]);
+    }
+
+    #[test]
+    fn what_a_source_says_wrongly_has_a_hint() {
+        let change = InfoChange { field: "Suite", was: "stable".into(), is: "testing".into() };
+        check(&SourceFailure::Changed { changes: vec![change] }, &["Acquire::AllowReleaseInfoChange"]);
+        let id = ComponentId::from_digest(Digest::of(b""));
+        check(&StoreError::Mistaken { id, chosen: "a".into(), found: "b".into() }, &["`aleph source update`"]);
     }
 
     #[test]

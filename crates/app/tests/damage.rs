@@ -286,6 +286,7 @@ fn a_full_disk_is_named_and_harms_nothing() {
              $ALEPH store verify || exit 52
              $ALEPH run -- prog || exit 53
              head -c 100m /dev/zero > filler 2>/dev/null
+             $ALEPH store repair; echo \"repair: $?\"
              $ALEPH store gc || exit 54
              rm filler
              mount -o remount,size=40m . || exit 55
@@ -295,11 +296,16 @@ fn a_full_disk_is_named_and_harms_nothing() {
         ),
     );
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("import: 1") && ran.out.contains("add: 1"), "{ran:?}");
+    for failed in ["import: 1", "add: 1", "repair: 1"] {
+        assert!(ran.out.contains(failed), "{ran:?}");
+    }
     assert!(!ran.out.contains("left: "), "{ran:?}");
     assert!(ran.out.contains("prog 1\n") && ran.out.contains("prog 2\n"), "{ran:?}");
     assert_eq!(ran.out.matches("whole:").count(), 3, "{ran:?}");
-    for said in ["No space left on device", "store/tmp/", "aleph store gc", "nothing was changed"] {
+    let of_repair = "something else has to go first";
+    for said in
+        ["No space left on device", "store/tmp/", "aleph store gc", "nothing was changed", "disk is full", of_repair]
+    {
         assert!(ran.err.contains(said), "no `{said}` in {ran:?}");
     }
 }

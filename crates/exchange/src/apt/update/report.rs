@@ -78,7 +78,7 @@ pub enum SourceFailure {
     #[error("its Release file cannot be used")]
     Release(#[from] ReleaseError),
     /// It says that it is another archive or suite than it was.
-    #[error("it is not what it was: {}; if that is right, apt's setting Acquire::AllowReleaseInfoChange accepts it", list(.changes))]
+    #[error("it is not what it was: {}", list(.changes))]
     Changed {
         /// In what it differs.
         changes: Vec<InfoChange>,
