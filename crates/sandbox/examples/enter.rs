@@ -1,11 +1,10 @@
-//! `enter [--flat] [--pure] LAYER[:LAYER...] COMMAND ARGUMENT...`: runs a command in a stack of directories.
+//! `enter [--pure] LAYER[:LAYER...] COMMAND ARGUMENT...`: runs a command in a stack of directories.
 #![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a program, not a library")]
 
-use aleph_sandbox::{EnterError, RunSpec, enter, enter_flat};
+use aleph_sandbox::{EnterError, RunSpec, enter};
 
 fn main() {
     let mut args = std::env::args_os().skip(1).peekable();
-    let flat = args.next_if(|a| a == "--flat").is_some();
     let pure = args.next_if(|a| a == "--pure").is_some();
     let layers = args.next().expect("layers");
     let spec = RunSpec {
@@ -17,7 +16,7 @@ fn main() {
         home: std::env::var_os("HOME").unwrap_or_else(|| "/".into()).into(),
         pure,
     };
-    let error = if flat { enter_flat(&spec) } else { enter(&spec) };
+    let error = enter(&spec);
     let mut source: Option<&dyn std::error::Error> = Some(&error);
     while let Some(e) = source {
         eprintln!("{e}");

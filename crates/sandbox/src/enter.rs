@@ -15,7 +15,7 @@ use crate::etc;
 use crate::layers::Stack;
 use crate::mount::{self, MountError};
 use crate::probe::{self, Forbidden};
-use crate::{device, exec, flat, host, locale, process, pure, trust, userns};
+use crate::{device, exec, host, locale, process, pure, trust, userns};
 
 /// What to run, and in what.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ pub enum EnterError {
         #[source]
         source: io::Error,
     },
-    /// Layers cannot be stacked here, and the view has several. One flat layer would run.
+    /// Layers cannot be stacked here.
     #[error("cannot stack the view's layers: {reason}")]
     Overlay {
         /// Why, as far as it can be found out.
@@ -107,29 +107,20 @@ pub enum EnterError {
 ///
 /// The caller must be single-threaded.
 pub fn enter(spec: &RunSpec) -> EnterError {
-    match try_enter(spec, true) {
+    match try_enter(spec) {
         Ok(never) => match never {},
         Err(e) => e,
     }
 }
 
-/// As [`enter`], as if this kernel had no overlayfs.
-#[doc(hidden)]
-pub fn enter_flat(spec: &RunSpec) -> EnterError {
-    match try_enter(spec, false) {
-        Ok(never) => match never {},
-        Err(e) => e,
-    }
-}
-
-fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
+fn try_enter(spec: &RunSpec) -> Result<Infallible, EnterError> {
     if spec.argv.is_empty() {
         return Err(EnterError::NoCommand);
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     if spec.pure {
         leave_host(uid, gid, pure::NAMESPACES)?;
-        return pure::run(|| enter_pure(spec, overlay, uid, gid), || exec_inside(spec, Some(pure_user(uid)), false));
+        return pure::run(|| enter_pure(spec, uid, gid), || exec_inside(spec, Some(pure_user(uid)), false));
     }
     let groups: Vec<u32> = rustix::process::getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
     leave_host(uid, gid, UnshareFlags::NEWNS)?;
@@ -141,7 +132,7 @@ fn try_enter(spec: &RunSpec, overlay: bool) -> Result<Infallible, EnterError> {
     let trust = files.iter().any(|(name, _)| trust::BUNDLE.as_bytes().ends_with(name.to_bytes()));
     let scratch = Scratch::new()?;
     passages.make_places(scratch.upper.as_fd())?;
-    let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
+    let root = scratch.stack(&stack, &files)?;
     // Last, and over everything: then the old root need not be let go of.
     mount::attach_over_root(&root)?;
     for passage in &passages.mounts {
@@ -178,7 +169,7 @@ fn pure_user(uid: u32) -> (&'static str, &'static str) {
 }
 
 /// Mounts the tree of a pure run, as process 1 of its namespaces.
-fn enter_pure(spec: &RunSpec, overlay: bool, uid: u32, gid: u32) -> Result<(), EnterError> {
+fn enter_pure(spec: &RunSpec, uid: u32, gid: u32) -> Result<(), EnterError> {
     let (name, home) = pure_user(uid);
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let stack = open_layers(&spec.layers)?;
@@ -194,7 +185,7 @@ fn enter_pure(spec: &RunSpec, overlay: bool, uid: u32, gid: u32) -> Result<(), E
         mount::make_dir(&scratch.upper, name, 0o755).map_err(prepare("make directories"))?;
     }
     mount::make_dir(&scratch.upper, c"root", 0o700).map_err(prepare("make directories"))?;
-    let root = scratch.stack(&stack, &spec.layers, &files, overlay)?;
+    let root = scratch.stack(&stack, &files)?;
     device::mount_proc(&root)?;
     device::mount_minimal(&root)?;
     for (name, mode) in [("tmp", "1777"), ("home", "0755")] {
@@ -251,28 +242,14 @@ impl Scratch {
     }
 
     /// Writes the files into `/etc`, stacks the layers below, and attaches the view's tree in the scratch space.
-    fn stack(
-        &self,
-        layers: &Stack,
-        paths: &[PathBuf],
-        files: &[(&'static CStr, etc::EtcFile)],
-        overlay: bool,
-    ) -> Result<OwnedFd, EnterError> {
+    fn stack(&self, layers: &Stack, files: &[(&'static CStr, etc::EtcFile)]) -> Result<OwnedFd, EnterError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(&self.upper, c"etc", flags, Mode::empty()).map_err(prepare("open /etc"))?;
         etc::place(directory.as_fd(), files).map_err(prepare("write files of /etc"))?;
-        let stacked = match overlay {
-            true => mount::overlay(layers.fds(), self.upper.as_fd(), self.work.as_fd()),
-            false => Err(MountError::new("stack the layers at", "/", Errno::NODEV)),
-        };
-        match (stacked, paths) {
-            (Ok(root), _) => {
-                mount::attach(&root, &self.mount, Path::new("root"))?;
-                Ok(root)
-            }
-            (Err(_), [layer]) => Ok(flat::attach(layer, &self.mount, &self.upper)?),
-            (Err(e), _) => Err(EnterError::Overlay { reason: probe::explain_overlay(&e.source), source: e }),
-        }
+        let root = mount::overlay(layers.fds(), self.upper.as_fd(), self.work.as_fd())
+            .map_err(|e| EnterError::Overlay { reason: probe::explain_overlay(&e.source), source: e })?;
+        mount::attach(&root, &self.mount, Path::new("root"))?;
+        Ok(root)
     }
 }
 

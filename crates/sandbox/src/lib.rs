@@ -18,7 +18,6 @@ mod enter;
 mod environment;
 mod etc;
 mod exec;
-mod flat;
 mod host;
 pub mod ids;
 mod layers;
@@ -31,7 +30,5 @@ mod trust;
 mod userns;
 pub mod workshop;
 
-#[doc(hidden)]
-pub use enter::enter_flat;
 pub use enter::{EnterError, RunSpec, enter};
 pub use mount::MountError;

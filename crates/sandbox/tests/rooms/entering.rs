@@ -26,7 +26,6 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("enter::missing_layers_are_named", missing_layers_are_named),
     ("enter::layers_of_others_are_entered", layers_of_others_are_entered),
     ("enter::views_nest", views_nest),
-    ("enter::flat", flat),
     ("enter::pure_hides_the_host", pure_hides_the_host),
     ("enter::pure_has_no_mounts_of_the_host", pure_has_no_mounts_of_the_host),
     ("enter::pure_hands_signals_down", pure_hands_signals_down),
@@ -55,7 +54,7 @@ fn text(output: &Output) -> String {
 }
 
 fn exit_codes_pass(who: Who) {
-    for flags in ["", "pure", "flat", "flat pure"] {
+    for flags in ["", "pure"] {
         for code in [0, 1, 42, 255] {
             let output = run(who, &[tree::base(who)], flags, &format!("exit {code}"));
             assert_eq!(output.status.code(), Some(code), "{flags}: {}", String::from_utf8_lossy(&output.stderr));
@@ -258,19 +257,6 @@ fn views_nest(who: Who) {
     assert_eq!(run_argv(who, std::slice::from_ref(&base), "", &argv).status.code(), Some(9));
 }
 
-fn flat(who: Who) {
-    let output = run(
-        who,
-        &[tree::base(who)],
-        "flat",
-        "cat /etc/motd; ls /data; (echo x > /data/one) 2>/dev/null || echo refused",
-    );
-    assert_eq!(text(&output), "base\none\ntwo\nrefused\n");
-    let (uid, _) = who.ids();
-    assert_eq!(text(&run(who, &[tree::base(who)], "flat", "id -u; cd /tmp")), format!("{uid}\n"));
-    assert_eq!(run(who, &[tree::layer(who, &[]), tree::base(who)], "flat", "true").status.code(), Some(124));
-}
-
 fn pure_hides_the_host(who: Who) {
     let mut command = who.command("role-enter");
     let script = "pwd; ls /tmp /home; env | wc -l; echo secret=$SECRET; echo $$; ls -d /proc/[0-9]* | wc -l; \
@@ -286,14 +272,11 @@ fn pure_hides_the_host(who: Who) {
 }
 
 fn pure_has_no_mounts_of_the_host(who: Who) {
-    for flags in ["pure", "flat pure"] {
-        let script = "while read -r a b c d path rest; do echo $path; done < /proc/self/mountinfo";
-        let output = text(&run(who, &[tree::base(who)], flags, script));
-        let foreign =
-            |path: &&str| path.starts_with("/sys") || path.starts_with("/mnt") || path.starts_with("/dev/mqueue");
-        assert_eq!(output.lines().filter(|l| *l == "/").count(), 1, "{output}");
-        assert_eq!(output.lines().find(foreign), None, "{output}");
-    }
+    let script = "while read -r a b c d path rest; do echo $path; done < /proc/self/mountinfo";
+    let output = text(&run(who, &[tree::base(who)], "pure", script));
+    let foreign = |path: &&str| path.starts_with("/sys") || path.starts_with("/mnt") || path.starts_with("/dev/mqueue");
+    assert_eq!(output.lines().filter(|l| *l == "/").count(), 1, "{output}");
+    assert_eq!(output.lines().find(foreign), None, "{output}");
 }
 
 fn pure_hands_signals_down(who: Who) {

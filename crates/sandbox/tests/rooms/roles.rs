@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use aleph_sandbox::{EnterError, RunSpec, enter, enter_flat, ids};
+use aleph_sandbox::{EnterError, RunSpec, enter, ids};
 
 pub(crate) fn play(role: &str, args: Vec<OsString>) -> ExitCode {
     match role {
@@ -44,12 +44,11 @@ fn go_in(args: Vec<OsString>) -> ExitCode {
         home: std::env::var_os("HOME").unwrap_or_else(|| "/".into()).into(),
         pure: flags.contains("pure"),
     };
-    let error = if flags.contains("flat") { enter_flat(&spec) } else { enter(&spec) };
+    let error = enter(&spec);
     eprintln!("{error}");
     match error {
         EnterError::CommandNotFound { .. } => 127.into(),
         EnterError::NotExecutable { .. } => 126.into(),
-        EnterError::Overlay { .. } => 124.into(),
         _ => 125.into(),
     }
 }
