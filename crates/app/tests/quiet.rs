@@ -31,6 +31,9 @@ fn looking_makes_no_store() {
         ran.failed(1, &["there is no store at", "`aleph add PACKAGE` makes a store"]);
     }
     world.run(["import", "-n", "x.deb"]).good();
+    let prog = Package::new("prog", "1").file("usr/bin/prog", 0o755, "").build(&world.directory);
+    let planned = world.run(with(&["add", "-n"], &[prog])).good().out;
+    assert!(planned.contains("prog") && planned.contains("would change: 1 added"), "{planned}");
     assert!(!world.store.exists());
 }
 
@@ -48,7 +51,11 @@ fn a_dry_run_runs_nothing_and_answers_are_json() {
         package.file("bin/sh", 0o755, program).build(&world.directory)
     };
     world.run(with(&["add"], &[prog("1")])).good();
-    world.run(with(&["add"], &[prog("2")])).good();
+    let newer = [prog("2")];
+    let imported = || json(&["store", "info"])["components"].clone();
+    assert_eq!(world.run(with(&["add", "-n"], &newer)).good().out.matches("1 replaced").count(), 1);
+    assert_eq!(imported(), 1);
+    world.run(with(&["add"], &newer)).good();
 
     assert_eq!(world.run(["-n", "run", "--", "prog", "x"]).good().out.split(" in ").next(), Some("would run prog x"));
     assert!(world.run(["-n", "shell"]).good().out.starts_with("would run /bin/sh in "));

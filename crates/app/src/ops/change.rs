@@ -69,18 +69,26 @@ pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
     }
 }
 
-fn carry_out(host: &Host, printer: &Printer, make: impl Fn(&Store) -> Outcome<(Plan, Timings)>) -> Outcome<Changed> {
+fn carry_out(
+    host: &Host,
+    printer: &Printer,
+    make: impl Fn(Option<&Store>) -> Outcome<(Plan, Timings)>,
+) -> Outcome<Changed> {
+    if host.global.dry_run {
+        let store = match host.store_to_read() {
+            Err(failure) if failure.is_no_store() => None,
+            store => Some(store?),
+        };
+        let (plan, timings) = make(store.as_ref())?;
+        let outcome = if plan.is_nothing() { Changed::Nothing } else { Changed::Planned };
+        return Ok(outcome(plan, timings));
+    }
     let store = host.store()?;
     for _ in 0..TRIES {
-        let (plan, timings) = make(&store)?;
+        let (plan, timings) = make(Some(&store))?;
         if plan.is_nothing() {
-            if !host.global.dry_run {
-                follow_unchanged(host, &store, &plan)?;
-            }
+            follow_unchanged(host, &store, &plan)?;
             return Ok(Changed::Nothing(plan, timings));
-        }
-        if host.global.dry_run {
-            return Ok(Changed::Planned(plan, timings));
         }
         match apply::apply(host, printer, &store, &plan) {
             Err(failure) if failure.is_stale() => {}
@@ -103,7 +111,8 @@ fn follow_unchanged(host: &Host, store: &Store, plan: &Plan) -> Outcome<()> {
     }
 }
 
-fn before(store: &Store, target: &Target) -> Outcome<Option<Generation>> {
+fn before(store: Option<&Store>, target: &Target) -> Outcome<Option<Generation>> {
+    let Some(store) = store else { return Ok(None) };
     Ok(match Views::new(store).get(&target.record.name)? {
         Some(view) => view.current()?,
         None => None,
@@ -113,7 +122,7 @@ fn before(store: &Store, target: &Target) -> Outcome<Option<Generation>> {
 fn plan(
     host: &Host,
     printer: &Printer,
-    store: &Store,
+    store: Option<&Store>,
     target: &Target,
     wish: &Wish,
     reason: &str,
@@ -126,7 +135,7 @@ fn plan(
         (None, None) => Vec::new(),
     };
     let (files, names): (Vec<_>, Vec<_>) = wish.add.iter().partition(|text| local::is_file(text));
-    let locals = local::import(host, printer, store, &files)?;
+    let locals = files.iter().map(|file| local::look(host, file)).collect::<Outcome<Vec<_>>>()?;
     let architectures = sources::architectures(host)?;
     locals.iter().try_for_each(|local| check_architecture(local, &architectures))?;
     for name in &wish.remove {
@@ -166,6 +175,7 @@ fn plan(
     let only_adds = wish.remove.is_empty() && wish.upgrade == Upgrade::None && !wish.recommends;
     if let (true, Some(held)) = (only_adds, satisfied) {
         plan.chosen = chosen_of(&held.packages)?;
+        locals.iter().for_each(|local| name_file(&mut plan.chosen, local));
         return Ok((plan, timings));
     }
     let held = held.map(|held| held.packages).unwrap_or_default();
@@ -176,7 +186,7 @@ fn plan(
 
 fn solved(
     (host, printer): (&Host, &Printer),
-    store: &Store,
+    store: Option<&Store>,
     index: &PreparedIndex,
     plan: &Plan,
     wish: &Wish,
@@ -210,12 +220,17 @@ fn solved(
 }
 
 /// What the view holds, as the solver wants to know it.
-fn kept(store: &Store, index: &PreparedIndex, pinned: &Pinned) -> Outcome<Kept> {
+fn kept(store: Option<&Store>, index: &PreparedIndex, pinned: &Pinned) -> Outcome<Kept> {
     let Pinned { name, version, architecture, archive, .. } = pinned.clone();
     // What a source offers, the index knows; a lock file may hold what this store does not.
     let offered = index.candidates(&name).any(|candidate| candidate.sha256() == Some(archive));
-    let component = if offered { None } else { store.component_of_archive(&archive)? };
-    let stanza = component.map(|id| local::control_text(store, &id)).transpose()?.flatten();
+    let stanza = match store.filter(|_| !offered) {
+        Some(store) => match store.component_of_archive(&archive)? {
+            Some(id) => local::control_text(store, &id)?,
+            None => None,
+        },
+        None => None,
+    };
     let slots = pinned.slots.keys().cloned().collect();
     Ok(Kept { name, version, architecture, stanza, archive: Some(archive), slots })
 }
@@ -246,8 +261,13 @@ fn choose(
             file,
             uri: candidate.and_then(|candidate| candidate.uri()),
             named: local.is_some(),
-            source: candidate.map(sources::describe).unwrap_or_default(),
-            vouched_by: candidate.and_then(|c| c.suites().find_map(|suite| keys.get(&suite.input.id)).cloned()),
+            source: match (local, candidate) {
+                (Some(local), _) => local.source(),
+                (_, candidate) => candidate.map(sources::describe).unwrap_or_default(),
+            },
+            vouched_by: candidate
+                .filter(|_| local.is_none())
+                .and_then(|c| c.suites().find_map(|suite| keys.get(&suite.input.id)).cloned()),
             requested: package.requested,
             slots: package.slots.clone(),
         })
@@ -306,7 +326,15 @@ fn chosen_of(packages: &[Pinned]) -> Outcome<Vec<Chosen>> {
     packages.iter().map(one).collect()
 }
 
-fn plan_of_lock(store: &Store, target: &Target, lock: &Lock) -> Outcome<Plan> {
+/// Says that an archive which the view is to hold was named as a file.
+fn name_file(chosen: &mut [Chosen], local: &local::Local) {
+    let (archive, _, file) = local.archive();
+    for chosen in chosen.iter_mut().filter(|chosen| chosen.archive == archive) {
+        (chosen.file, chosen.named, chosen.source) = (file.clone(), true, local.source());
+    }
+}
+
+fn plan_of_lock(store: Option<&Store>, target: &Target, lock: &Lock) -> Outcome<Plan> {
     Ok(Plan {
         record: target.record.clone(),
         project: target.project.clone(),

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use aleph_component::{ComponentId, Digest};
-use aleph_exchange::{apt::solve::Kept, deb::Expected};
+use aleph_exchange::{
+    apt::solve::Kept,
+    deb::{self, Control},
+};
 use aleph_store::{FsError, Store};
 use aleph_view::Pinned;
 
-use super::archives::{self, Archive, digest_file};
-use crate::{failure::Outcome, host::Host, output::Printer};
+use super::archives::{FILE, digest_file};
+use crate::{failure::Outcome, host::Host};
 
-/// An archive that was named as a file and is in the store now.
+/// An archive that was named as a file.
 pub(crate) struct Local {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -18,7 +21,7 @@ pub(crate) struct Local {
     path: PathBuf,
     digest: Digest,
     size: u64,
-    stanza: Option<String>,
+    stanza: String,
 }
 
 impl Local {
@@ -42,7 +45,7 @@ impl Local {
             name: self.name.clone(),
             version: self.version.clone(),
             architecture: self.architecture.clone(),
-            stanza: self.stanza.clone(),
+            stanza: Some(self.stanza.clone()),
             archive: Some(self.digest),
             ..Kept::default()
         }
@@ -51,6 +54,11 @@ impl Local {
     /// Digest, length and path of the archive.
     pub(crate) fn archive(&self) -> (Digest, u64, String) {
         (self.digest, self.size, self.path.display().to_string())
+    }
+
+    /// Where it comes from, in words.
+    pub(crate) fn source(&self) -> String {
+        format!("{FILE}{}", self.path.display())
     }
 }
 
@@ -66,37 +74,12 @@ pub(crate) fn digest(host: &Host, file: &str) -> Outcome<(PathBuf, (Digest, u64)
     Ok((path, found))
 }
 
-/// Imports the files. The store takes them in even in a dry run: only a component can be asked what it needs, and one
-/// that no view uses goes with the next collection.
-pub(crate) fn import(host: &Host, printer: &Printer, store: &Store, files: &[&String]) -> Outcome<Vec<Local>> {
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut files_found = Vec::new();
-    let mut digests = Vec::new();
-    for file in files {
-        let (path, (sha256, size)) = digest(host, file)?;
-        digests.push((sha256, size));
-        let expect = Some(Expected { sha256, size });
-        let source = format!("{}{}", archives::FILE, path.display());
-        files_found.push(Archive { path, expect, source, vouched_by: None });
-    }
-    let mut lock = host.lock(store, "importing", printer)?;
-    let ids = archives::import(host, printer, store, &mut lock, &files_found)?;
-    let mut locals = Vec::new();
-    for ((id, (digest, size)), archive) in ids.iter().zip(digests).zip(files_found) {
-        let row = store.component_row(id)?;
-        locals.push(Local {
-            name: row.name,
-            version: row.version,
-            architecture: row.architecture,
-            path: archive.path,
-            digest,
-            size,
-            stanza: control_text(store, id)?,
-        });
-    }
-    Ok(locals)
+/// Looks at a file. It is imported when the plan is carried out.
+pub(crate) fn look(host: &Host, file: &str) -> Outcome<Local> {
+    let (path, (digest, size)) = digest(host, file)?;
+    let (control, stanza) = deb::look(&path)?;
+    let Control { name, version, architecture, .. } = control;
+    Ok(Local { name, version, architecture, path, digest, size, stanza })
 }
 
 /// The control stanza that a component came with.

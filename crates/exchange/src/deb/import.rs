@@ -86,6 +86,21 @@ pub fn import_with(
     run().map_err(|reason| ImportError::new(path, reason))
 }
 
+/// What the archive at `path` says of itself, read and as its control file has it. Nothing else of it is looked at.
+///
+/// # Errors
+/// If it cannot be opened, or is damaged or hostile as far as it is read.
+pub fn look(path: &Path) -> Result<(Control, String), ImportError> {
+    let run = || {
+        let file = File::open(path).map_err(Refusal::Open)?;
+        let mut archive = Archive::new(file, true, &Limits::default())?;
+        let mut members = read_control(&mut archive, None)?;
+        let text = members.remove("control").ok_or(Refusal::Missing { member: "control" })?;
+        Ok((parse_control(&text)?, String::from_utf8_lossy(&text).into_owned()))
+    };
+    run().map_err(|reason| ImportError::new(path, reason))
+}
+
 fn import_reader(
     staging: &Staging<'_>,
     reader: impl Read,
@@ -98,7 +113,7 @@ fn import_reader(
     let vouched = expect.is_some() && origin.vouched_by.is_some();
     let mut archive = Archive::new(reader, !vouched, limits)?;
     let mut tree = staging.tree().map_err(keep)?;
-    let members = read_control(&mut archive, &mut tree)?;
+    let members = read_control(&mut archive, Some(&mut tree))?;
     let control = parse_control(members.get("control").ok_or(Refusal::Missing { member: "control" })?)?;
     let mut data = Data::new(&mut tree, members.get("md5sums").map(Vec::as_slice), limits)?;
     archive.data(&mut |item, reader| data.add(item, reader))?;
@@ -119,10 +134,10 @@ fn import_reader(
         .map_err(keep)
 }
 
-/// Keeps every control member, and gives their bytes.
+/// Gives the bytes of every control member, and keeps them if there is a tree to be.
 fn read_control<R: Read>(
     archive: &mut Archive<R>,
-    tree: &mut TreeBuilder<'_>,
+    mut tree: Option<&mut TreeBuilder<'_>>,
 ) -> Result<BTreeMap<String, Vec<u8>>, Refusal> {
     let mut members = BTreeMap::new();
     archive.control(&mut |item, reader| {
@@ -142,8 +157,10 @@ fn read_control<R: Read>(
             let source = StoreError::Length { path: path.to_string(), announced: size, found };
             return Err(Refusal::Store { member: member(), source });
         }
-        let keep = |source| Refusal::Store { member: member(), source };
-        tree.control(path.clone(), item.mode, &bytes).map_err(keep)?;
+        if let Some(tree) = &mut tree {
+            let keep = |source| Refusal::Store { member: member(), source };
+            tree.control(path.clone(), item.mode, &bytes).map_err(keep)?;
+        }
         members.insert(path.to_string(), bytes);
         Ok(())
     })?;

@@ -20,7 +20,7 @@ mod unpack;
 pub use ar::ArError;
 pub use control::{Control, ControlError, is_package_name, parse_control, read_control_member};
 pub use error::{ImportError, Refusal};
-pub use import::{Expected, OriginInput, import, import_with};
+pub use import::{Expected, OriginInput, import, import_with, look};
 pub use limits::Limits;
 pub use many::{Job, import_many};
 
