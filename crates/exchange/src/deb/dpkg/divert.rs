@@ -13,7 +13,7 @@ use crate::apt::relation::{Version, parse_relations};
 /// The most calls that one script line is expanded to.
 const MOST_CALLS: usize = 256;
 /// The most replacements of variables in one script.
-const MOST_STEPS: usize = 16_384;
+const MOST_STEPS: usize = 4096;
 /// The most words of one call, and the most bytes of all of them.
 const MOST_WORDS: usize = 64;
 const LONGEST_CALL: usize = 4096;
