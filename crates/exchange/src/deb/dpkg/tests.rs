@@ -355,7 +355,7 @@ fn changed_conffiles_that_another_package_has_stay() {
     let changed = BTreeSet::from(["/lib/conf".to_owned()]);
     let check = |pool: &Pool, after: &[Manifest], expected: &[&str]| {
         let (old, new) = (pool.packages(&old), pool.packages(after));
-        let status = configured(&pool, &old);
+        let status = configured(pool, &old);
         let previous = Previous { status: &status, changed_conffiles: &changed };
         let UpdatePlan::Update { forget, .. } = pool.update(&old, &new, previous) else { panic!() };
         assert_eq!(forget.iter().map(TreePath::as_str).collect::<Vec<_>>(), expected);
@@ -377,7 +377,7 @@ fn triggers_on_files_are_set_off_by_what_changes_below_them() {
         let mut after = before.clone();
         after.push(pool.manifest("new", "1", "", &[(path, "x"), ("md5sums", "")]));
         let (old, new) = (pool.packages(&before), pool.packages(&after));
-        let (status, nothing) = (configured(&pool, &old), BTreeSet::new());
+        let (status, nothing) = (configured(pool, &old), BTreeSet::new());
         let previous = Previous { status: &status, changed_conffiles: &nothing };
         let UpdatePlan::Update { plan, .. } = pool.update(&old, &new, previous) else { panic!() };
         assert_eq!(text(&plan.placements, "triggers/Unincorp"), expected, "{path}");
