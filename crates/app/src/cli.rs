@@ -158,7 +158,7 @@ pub(crate) enum Command {
 }
 
 /// The name of the hidden command that a sandbox's worker is started with.
-pub(crate) const WORKER: &str = "sandbox-worker";
+pub(crate) const WORKER: &str = "_worker";
 
 #[derive(Subcommand)]
 pub(crate) enum ViewCommand {

@@ -3,7 +3,10 @@
 use std::{error::Error, io};
 
 use aleph_exchange::{
-    apt::update::SourceFailure,
+    apt::{
+        solve::{Reason, Unsolvable},
+        update::SourceFailure,
+    },
     net::{Advice, FetchError},
 };
 use aleph_sandbox::{EnterError, workshop::WorkshopError};
@@ -27,7 +30,10 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
         Some(ViewError::NoGeneration { .. }) => return vec!["`aleph history` lists the generations".to_owned()],
         Some(ViewError::Gone { .. }) => return vec!["run this again".to_owned()],
         Some(ViewError::Damaged { .. }) => {
-            return vec!["`aleph rollback` goes back to a generation that is whole".to_owned()];
+            return vec![
+                "`aleph store repair` mends what can be mended; `aleph rollback` goes back to a generation that is whole"
+                    .to_owned(),
+            ];
         }
         _ => {}
     }
@@ -37,6 +43,11 @@ fn of(error: &(dyn Error + 'static)) -> Vec<String> {
     }
     if let Some(ProjectError::Foreign { .. }) = error.downcast_ref() {
         return vec!["take the file over with chown if you trust it, or name a view with --view".to_owned()];
+    }
+    if let Some(error) = error.downcast_ref::<Unsolvable>() {
+        let apart = |reason: &Reason| matches!(reason, Reason::Conflict { .. } | Reason::Versions { .. });
+        let hint = "put one of them into another view (`aleph --view NAME add …`), or `aleph remove` it first";
+        return error.reasons.iter().any(apart).then(|| hint.to_owned()).into_iter().collect();
     }
     if let Some(error) = error.downcast_ref::<EnterError>() {
         return enter_hints(error);
@@ -78,7 +89,9 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
 fn advice(advice: Advice) -> &'static str {
     match advice {
         Advice::GoOnline => "run this again without --offline",
-        Advice::CheckNetwork => "look at the network connection and the name of the host",
+        Advice::CheckNetwork => {
+            "look at the network connection, the name of the host, and http_proxy and https_proxy if they are set"
+        }
         Advice::CheckProxy => "look at Acquire::http::Proxy in apt's configuration and at http_proxy and https_proxy",
         Advice::CheckCertificates => "look at Acquire::https::CaInfo in apt's configuration and at SSL_CERT_FILE",
         Advice::CheckCredentials => "look at the user name and password in apt's auth.conf",
@@ -114,7 +127,7 @@ fn own_code(error: &(dyn Error + 'static)) -> Option<u8> {
     if store_error(error).is_some_and(is_damaged) || matches!(error.downcast_ref(), Some(ViewError::Damaged { .. })) {
         return Some(DAMAGED);
     }
-    error.is::<aleph_exchange::apt::solve::Unsolvable>().then_some(UNSATISFIABLE)
+    error.is::<Unsolvable>().then_some(UNSATISFIABLE)
 }
 
 fn enter_hints(error: &EnterError) -> Vec<String> {
@@ -143,6 +156,9 @@ fn io_hints(error: &io::Error) -> Vec<String> {
     vec![hint.to_owned()]
 }
 
+/// The longest path that SQLite opens.
+const LONGEST: usize = 500;
+
 fn store_hints(error: &StoreError) -> Vec<String> {
     let hint = match error {
         StoreError::Missing { .. } => "`aleph add PACKAGE` makes a store",
@@ -155,6 +171,9 @@ fn store_hints(error: &StoreError) -> Vec<String> {
         StoreError::Database { .. } if error.is_full_database() => {
             "free space on that file system: `aleph store gc` removes what no generation needs; if that finds no room to \
              work in either, something else has to go first"
+        }
+        StoreError::Database { path, .. } if path.as_os_str().len() > LONGEST => {
+            "its path is too long for a database: choose a store with a shorter one with --store DIR"
         }
         StoreError::Manifest { .. } | StoreError::Database { .. } => "`aleph store repair` mends what can be mended",
         _ => return Vec::new(),

@@ -21,11 +21,12 @@ fn main() -> ExitCode {
     host::default_broken_pipe();
     let cli = cli::Cli::parse();
     let printer = output::Printer::new(&cli.global);
-    match host::Host::from_environment(&cli.global).and_then(|host| commands::run(cli, &host, &printer)) {
+    let code = match host::Host::from_environment(&cli.global).and_then(|host| commands::run(cli, &host, &printer)) {
         Ok(code) => code,
         Err(failure) => {
             printer.failure(&failure);
             failure.code()
         }
-    }
+    };
+    printer.finish(code)
 }

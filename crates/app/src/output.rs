@@ -1,6 +1,10 @@
 //! The one printer: answers to standard output, everything else to standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::OnceLock,
+};
 
 use serde::Serialize;
 
@@ -18,6 +22,8 @@ pub(crate) struct Printer {
     json: bool,
     quiet: bool,
     progress: Progress,
+    /// Why an answer could not be written.
+    unwritten: OnceLock<std::io::Error>,
 }
 
 #[derive(Serialize)]
@@ -39,7 +45,15 @@ impl Printer {
             json: global.format == Format::Json,
             quiet,
             progress: Progress::new(!quiet && std::io::stderr().is_terminal()),
+            unwritten: OnceLock::new(),
         }
+    }
+
+    /// How the process exits: not well if an answer could not be written, to a full disk say.
+    pub(crate) fn finish(mut self, code: ExitCode) -> ExitCode {
+        let Some(error) = self.unwritten.take() else { return code };
+        self.failure(&Failure::new(format!("the answer could not be written: {error}")));
+        if code == ExitCode::SUCCESS { ExitCode::FAILURE } else { code }
     }
 
     /// Whether answers are JSON.
@@ -64,8 +78,11 @@ impl Printer {
     pub(crate) fn line(&self, text: &str) {
         self.progress.suspend(|| {
             let mut out = anstream::stdout().lock();
-            // A reader that went away ends the process by signal; other failures have nowhere to be told.
-            let _ = out.write_all(text.trim_end_matches('\n').as_bytes()).and_then(|()| out.write_all(b"\n"));
+            // A reader that went away ends the process by signal.
+            let written = out.write_all(text.trim_end_matches('\n').as_bytes()).and_then(|()| out.write_all(b"\n"));
+            if let Err(error) = written.and_then(|()| out.flush()) {
+                let _ = self.unwritten.set(error);
+            }
         });
     }
 

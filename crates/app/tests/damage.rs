@@ -40,6 +40,12 @@ fn tree(world: &World, inside: &str) -> PathBuf {
     trees.find(|tree| tree.join("root").join(inside).exists()).expect("some tree has it")
 }
 
+/// A record of a generation of the only view.
+fn record(world: &World, number: u32, name: &str) -> PathBuf {
+    let view = fs::read_dir(world.store.join("views")).expect("views").flatten().next().expect("a view");
+    view.path().join("generations").join(number.to_string()).join(name)
+}
+
 /// One way to harm a store, and what verification must say of it.
 struct Harm {
     name: &'static str,
@@ -175,6 +181,16 @@ const HARMS: &[Harm] = &[
         said: &["-prog is not what its name says"],
     },
     Harm {
+        name: "what entering needs is cut off",
+        harm: |world| fs::write(record(world, 1, "run.json"), "{").expect("written"),
+        said: &["generations/1/run.json is missing or cannot be read"],
+    },
+    Harm {
+        name: "what entering needs is gone",
+        harm: |world| fs::remove_file(record(world, 1, "run.json")).expect("removed"),
+        said: &["generations/1/run.json is missing or cannot be read"],
+    },
+    Harm {
         name: "no database",
         harm: |world| {
             for suffix in ["sqlite", "sqlite-wal", "sqlite-shm"] {
@@ -252,6 +268,44 @@ fn what_cannot_be_had_again_is_named_as_lost() {
     assert_eq!(world.prog().good().out, "prog 1\n");
 }
 
+#[test]
+fn a_generation_that_does_not_read_is_left_by_a_rollback() {
+    let set = Set::make(1);
+    let world = World::new();
+    world.run(with(&["add"], &set.old)).good();
+    world.run(with(&["add"], &set.new)).good();
+    for name in ["generation.json", "run.json"] {
+        fs::write(record(&world, 2, name), "{").expect("written");
+    }
+    let found = world.run(["store", "verify"]);
+    assert!(found.code == Some(4) && found.out.contains("generations/2/generation.json"), "{found:?}");
+    world.run(["list"]).failed(4, &["generation.json` is damaged", "aleph rollback", "aleph store repair"]);
+    let repaired = world.run(["store", "repair"]);
+    assert!(repaired.code == Some(4) && repaired.out.contains("rollback` and `view prune`"), "{repaired:?}");
+    // What is whole can still be seen, and is the way back.
+    let history = world.run(["history"]).good().out;
+    assert!(history.contains("-> 2  damaged\n   1  ".trim_end()) && history.contains("packages"), "{history}");
+    assert!(world.run(["view", "list"]).good().out.contains("generation 2  damaged"));
+    let back = world.run(["rollback"]).good().out;
+    assert!(back.contains("from generation 2 to 1; generation 2 is damaged"), "{back}");
+    assert_eq!(world.prog().good().out, "prog 1\n");
+    world.run(["view", "prune"]).good();
+    world.run(["store", "gc"]).good();
+    world.is_whole();
+
+    // The only one: there is nothing to go back to, and the view can go.
+    fs::write(record(&world, 1, "generation.json"), "{").expect("written");
+    world.run(["rollback"]).failed(4, &["generation 1 is damaged, and none before it is whole", "view delete"]);
+    assert!(world.run(["store", "repair"]).out.contains("view delete` removes the view"));
+    assert_eq!(world.prog().good().out, "prog 1\n");
+    let view = world.run(["--format", "json", "view", "list"]).good().out;
+    let view: serde_json::Value = serde_json::from_str(&view).expect("it is JSON");
+    assert!(view["data"][0]["packages"].is_null(), "{view}");
+    let name = view["data"][0]["name"].as_str().expect("a name");
+    world.run(["--view", name, "view", "delete"]).good();
+    world.is_whole();
+}
+
 /// A store on a small file system of its own, in a mount namespace: `aleph` is run by the script there.
 fn on_small_disk(world: &World, size: &str, script: &str) -> Ran {
     let mount = format!("mount -t tmpfs -o size={size} none \"$DISK\" && cd \"$DISK\" && {script}");
@@ -326,6 +380,14 @@ fn a_store_may_be_anywhere() {
     world.run(["store", "gc"]).good();
     world.is_whole();
     world.is_tidy();
+}
+
+#[test]
+fn a_path_that_is_too_long_is_named() {
+    let world = World::new();
+    let long: PathBuf = std::iter::repeat_n("x".repeat(150), 4).collect();
+    let ran = Ran::of(world.aleph(["add", "x"]).env("ALEPH_STORE", world.directory.join(long)));
+    ran.failed(1, &["too long for a database", "--store DIR"]);
 }
 
 #[test]

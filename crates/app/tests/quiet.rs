@@ -7,7 +7,7 @@ mod support;
 use std::{fs, io::Read as _, process::Stdio};
 
 use support::{
-    World,
+    Ran, World,
     packages::{Package, program, with},
 };
 
@@ -77,6 +77,28 @@ fn a_dry_run_runs_nothing_and_answers_are_json() {
     assert_eq!(json(&["view", "captured"]).as_array().map(Vec::len), Some(0));
     assert!(json(&["-n", "init"])["directory"].is_string());
     assert!(json(&["init"])["manifest"].as_str().is_some_and(|path| path.ends_with("/aleph.toml")));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let world = World::new();
+    let package = Package::new("prog", "1").file("usr/bin/prog", 0o755, program(&world.directory, "1"));
+    world.run(with(&["add"], &[package.build(&world.directory)])).good();
+    for arguments in [["list"].as_slice(), &["--format", "json", "list"], &["store", "verify"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        Ran::of(world.aleph(arguments).stdout(full)).failed(1, &["the answer could not be written: No space left"]);
+    }
+}
+
+#[test]
+fn hints_name_what_can_be_done() {
+    let world = World::new();
+    let typo = world.run(["ad"]);
+    typo.failed(2, &["'add'"]);
+    assert!(!typo.err.contains("worker"), "{typo:?}");
+    let one = Package::new("one", "1").fields("Conflicts: two\n").build(&world.directory);
+    let two = Package::new("two", "1").build(&world.directory);
+    world.run(with(&["add"], &[one, two])).failed(3, &["one 1 conflicts with two", "into another view"]);
 }
 
 #[test]

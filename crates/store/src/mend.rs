@@ -47,7 +47,7 @@ impl Store {
                 Damage::Name { path } if path.starts_with(self.layout().objects()) => continue,
                 Damage::Content { path, .. } | Damage::Name { path } | Damage::Stray { path } => path,
                 Damage::Identity { path } | Damage::Mode { path, .. } => path,
-                Damage::Database { .. } | Damage::Missing { .. } => continue,
+                Damage::Database { .. } | Damage::Missing { .. } | Damage::Record { .. } => continue,
             };
             let foreign = |root: PathBuf| path.parent() == Some(&root) && matches!(damage, Damage::Stray { .. });
             if path.starts_with(self.layout().objects())

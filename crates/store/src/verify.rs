@@ -67,6 +67,11 @@ pub enum Damage {
         /// Its directory.
         path: PathBuf,
     },
+    /// A record of what keeps things in the store alive cannot be read. Whoever knows of these adds this.
+    Record {
+        /// The record.
+        path: PathBuf,
+    },
     /// Something that a root needs is not there. The store knows no roots: who does adds this.
     Missing {
         /// What needs what.

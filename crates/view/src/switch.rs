@@ -252,6 +252,37 @@ impl View {
         read_json(&self.directory.join("current/run.json"))
     }
 
+    /// The records of a generation that are missing, do not read or belong elsewhere. None of a generation that is gone.
+    pub fn damaged(&self, number: u32) -> Vec<PathBuf> {
+        let directory = self.generation_directory(number);
+        let (whole, run) = (directory.join("generation.json"), directory.join("run.json"));
+        let generation = read_json::<Generation>(&whole).ok().flatten().filter(|found| found.number == number);
+        let layers = read_json::<RunLayers>(&run).ok().flatten().filter(|found| {
+            let trees = generation.as_ref().is_none_or(|generation| generation.trees() == found.trees);
+            found.generation == number && found.view == self.record.name.as_str() && trees
+        });
+        let damaged = [(generation.is_none(), whole), (layers.is_none(), run)];
+        if !directory.is_dir() {
+            return Vec::new();
+        }
+        damaged.into_iter().filter_map(|(damaged, path)| damaged.then_some(path)).collect()
+    }
+
+    /// Writes anew what entering a generation needs, from the generation's own record. Not so the lock file that it was
+    /// made from: a project's view is looked at again when it is next used.
+    ///
+    /// # Errors
+    /// If the record does not read or the file cannot be written.
+    pub fn rewrite_run(&self, store: &Store, lock: &WriteLock, number: u32) -> Result<(), ViewError> {
+        let trees = self.generation(number)?.trees();
+        let run = RunLayers { view: self.record.name.to_string(), generation: number, trees, lock: None };
+        let beside = self.tmp.join(format!("run-{}.json", std::process::id()));
+        write_json(&beside, &run)?;
+        store.sync(lock)?;
+        let path = self.generation_directory(number).join("run.json");
+        fs::rename(&beside, &path).map_err(at("write", &path))
+    }
+
     /// Whether a program runs in a generation ([`Views::hold`]), or might.
     pub fn is_in_use(&self, number: u32) -> bool {
         self.claim(&[number]).is_none()

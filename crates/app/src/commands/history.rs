@@ -6,9 +6,9 @@ use aleph_view::{Generation, View, ViewError, difference};
 use serde::Serialize;
 
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{DAMAGED, Failure, Outcome},
     host::Host,
-    output::{Printer, bold, count, table},
+    output::{Printer, bold, count, red, table},
 };
 
 #[derive(Serialize)]
@@ -19,6 +19,8 @@ struct Row {
     by: String,
     reason: String,
     packages: usize,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    damaged: bool,
 }
 
 /// Lists the view's generations, newest first.
@@ -28,16 +30,35 @@ pub(crate) fn history(host: &Host, printer: &Printer) -> Outcome {
     let current = view.current_number()?;
     let mut rows = Vec::new();
     for number in view.numbers()?.into_iter().rev() {
-        let Generation { created, by, reason, packages, .. } = view.generation(number)?;
         let current = current == Some(number);
-        rows.push(Row { generation: number, current, created, by, reason, packages: packages.len() });
+        rows.push(match readable(&view, number)? {
+            Some(Generation { created, by, reason, packages, .. }) => {
+                Row { generation: number, current, created, by, reason, packages: packages.len(), damaged: false }
+            }
+            None => {
+                let (by, reason) = (String::new(), String::new());
+                Row { generation: number, current, created: 0, by, reason, packages: 0, damaged: true }
+            }
+        });
     }
     printer.answer("history", &rows, |rows| table(&rows.iter().map(describe).collect::<Vec<_>>()));
     Ok(ExitCode::SUCCESS)
 }
 
+/// A generation, if its record can be read.
+fn readable(view: &View, number: u32) -> Outcome<Option<Generation>> {
+    match view.generation(number) {
+        Ok(generation) => Ok(Some(generation)),
+        Err(ViewError::Damaged { .. } | ViewError::NoGeneration { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn describe(row: &Row) -> Vec<String> {
     let mark = if row.current { "->" } else { "  " };
+    if row.damaged {
+        return vec![format!("{mark} {}", row.generation), red("damaged")];
+    }
     let packages = count(row.packages, "package");
     vec![format!("{mark} {}", row.generation), date(row.created), row.by.clone(), packages, row.reason.clone()]
 }
@@ -48,18 +69,27 @@ pub(crate) fn date(seconds: i64) -> String {
     time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Points the view to an earlier generation.
+/// Points the view to an earlier generation. The current one may be damaged: this is the way out.
 pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> Outcome {
     let store = host.store_that_exists()?;
     let view = host.view(&store)?;
-    let current = view.current()?.ok_or_else(|| Failure::new("this view has no generation yet"))?;
-    let number = match wanted {
-        Some(number) => number,
-        None => before(&view, &current)?.ok_or_else(|| {
-            Failure::new(format!("generation {} is the first that is left", current.number))
-                .hint("`aleph history` lists the generations")
-        })?,
+    let from = view.current_number()?.ok_or_else(|| Failure::new("this view has no generation yet"))?;
+    let current = readable(&view, from)?;
+    let before = match (wanted, &current) {
+        (Some(number), _) => Some(number),
+        (None, Some(current)) => before(&view, current)?,
+        (None, None) => {
+            let whole = |number: &u32| *number < from && view.damaged(*number).is_empty();
+            view.numbers()?.into_iter().rfind(whole)
+        }
     };
+    let number = before.ok_or_else(|| match &current {
+        Some(_) => Failure::new(format!("generation {from} is the first that is left"))
+            .hint("`aleph history` lists the generations"),
+        None => Failure::new(format!("generation {from} is damaged, and none before it is whole"))
+            .with_code(DAMAGED)
+            .hint(format!("`aleph --view {} view delete` removes the view", view.record.name)),
+    })?;
     let target = view.generation(number)?;
     if !host.global.dry_run {
         let lock = host.lock(&store, "rolling back", printer)?;
@@ -67,14 +97,14 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
         crate::ops::project::follow(host, &view, &target)?;
     }
     let verb = if host.global.dry_run { "would go back" } else { "went back" };
-    let changes = difference(&current.packages, &target.packages);
     printer.answer("rollback", &target.number, |number| {
-        let changed = count(changes.len(), "package");
-        format!(
-            "{} {verb} from generation {} to {number}; {changed} changed",
-            bold(view.record.name.as_str()),
-            current.number
-        )
+        let changed = match &current {
+            Some(current) => {
+                format!("{} changed", count(difference(&current.packages, &target.packages).len(), "package"))
+            }
+            None => format!("generation {from} is damaged"),
+        };
+        format!("{} {verb} from generation {from} to {number}; {changed}", bold(view.record.name.as_str()))
     });
     Ok(ExitCode::SUCCESS)
 }

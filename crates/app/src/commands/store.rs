@@ -61,6 +61,7 @@ fn look(store: &Store, printer: &Printer) -> Outcome<VerifyReport> {
     let report = store.verify(&|done| bar.set_position(done));
     printer.progress().clear();
     let mut report = report?;
+    report.damage.extend(ops::roots::damaged(store)?.into_iter().map(|(.., path)| Damage::Record { path }));
     report.damage.extend(ops::roots::missing(store)?.into_iter().map(|missing| Damage::Missing { what: missing.what }));
     Ok(report)
 }
@@ -90,6 +91,7 @@ fn describe(damage: &Damage) -> String {
         Damage::Name { path } => format!("{} is missing or of another kind", path.display()),
         Damage::Stray { path } => format!("{} does not belong there", path.display()),
         Damage::Identity { path } => format!("{} is not what its name says", path.display()),
+        Damage::Record { path } => format!("{} is missing or cannot be read", path.display()),
         Damage::Missing { what } => format!("{what}, which is not there"),
         Damage::Database { what } => format!("database: {what}"),
     }

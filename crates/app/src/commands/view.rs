@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use aleph_component::{Node, Owner};
-use aleph_view::{Change, Difference, Generation, View, Views, difference};
+use aleph_view::{Change, Difference, Generation, View, ViewError, Views, difference};
 use serde_json::json;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, Outcome},
     host::Host,
     ops,
-    output::{Printer, bold, count, table},
+    output::{Printer, bold, count, red, table},
 };
 
 pub(crate) fn run(host: &Host, printer: &Printer, command: &ViewCommand) -> Outcome {
@@ -35,18 +35,22 @@ fn list(host: &Host, printer: &Printer) -> Outcome {
     let store = host.store_to_read()?;
     let mut rows = Vec::new();
     for view in Views::new(&store).list()? {
-        let current = view.current()?;
+        let number = view.current_number()?;
+        // One damaged view hides no other; its number of packages is null.
+        let packages = match view.current() {
+            Err(ViewError::Damaged { .. } | ViewError::NoGeneration { .. }) => None,
+            current => Some(current?.map_or(0, |current| current.packages.len())),
+        };
         rows.push(json!({
             "name": view.record.name, "kind": view.record.kind, "owner": view.record.owner,
-            "project": view.record.project, "generation": current.as_ref().map(|current| current.number),
-            "packages": current.map_or(0, |current| current.packages.len()),
+            "project": view.record.project, "generation": number, "packages": packages,
         }));
     }
     printer.answer("views", &rows, |rows| {
         let cell = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let line = |row: &serde_json::Value| {
             let generation = row["generation"].as_u64().map_or("empty".to_owned(), |n| format!("generation {n}"));
-            let packages = format!("{} packages", row["packages"]);
+            let packages = row["packages"].as_u64().map_or_else(|| red("damaged"), |n| format!("{n} packages"));
             let place = row["project"].as_str().unwrap_or_default().to_owned();
             vec![cell(&row["name"]), cell(&row["kind"]), cell(&row["owner"]), generation, packages, place]
         };

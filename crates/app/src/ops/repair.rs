@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aleph_component::{ComponentId, TreeId};
 use aleph_exchange::deb::{Expected, OriginInput, import};
 use aleph_store::{Origin, Store, WriteLock};
-use aleph_view::Views;
+use aleph_view::{View, Views};
 use serde::Serialize;
 
 use super::{archives::digest_file, compose, scripts};
@@ -46,9 +46,24 @@ pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<R
         let mended = store.rewrite_tree(&lock, id)? || recompose(store, &lock, id)?;
         repaired.note(mended, format!("tree {id}"));
     }
+    for (view, number, path) in super::roots::damaged(store)? {
+        let mended = path.ends_with("run.json") && view.rewrite_run(store, &lock, number).is_ok();
+        let name = &view.record.name;
+        let way_out = match is_lost(&view, number)? {
+            _ if mended => String::new(),
+            false => format!("; `aleph --view {name} rollback` and `view prune` leave it behind"),
+            true => format!("; `aleph --view {name} view delete` removes the view"),
+        };
+        repaired.note(mended, format!("the record {}{way_out}", path.display()));
+    }
     let database = store.rebuild_database(&lock)?;
     (repaired.components, repaired.packages) = (database.components, database.packages);
     Ok(repaired)
+}
+
+/// Whether a view has no whole generation besides this one to go back to.
+fn is_lost(view: &View, number: u32) -> Outcome<bool> {
+    Ok(view.numbers()?.into_iter().all(|other| other == number || !view.damaged(other).is_empty()))
 }
 
 impl Repaired {

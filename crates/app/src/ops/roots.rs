@@ -1,6 +1,9 @@
 //! Everything outside the store that keeps things in it alive.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use aleph_component::{ComponentId, TreeId};
 use aleph_store::{Root, Store, WriteLock};
@@ -80,6 +83,18 @@ fn look(store: &Store) -> Outcome<BTreeSet<Missing>> {
         }
     }
     Ok(missing)
+}
+
+/// Records of generations that are missing or do not read, with their view and number. What a writer is just removing is
+/// not among them.
+pub(crate) fn damaged(store: &Store) -> Outcome<Vec<(View, u32, PathBuf)>> {
+    let mut damaged = Vec::new();
+    for view in Views::new(store).list()? {
+        for number in view.numbers()? {
+            damaged.extend(view.damaged(number).into_iter().map(|path| (view.clone(), number, path)));
+        }
+    }
+    Ok(damaged)
 }
 
 #[cfg(test)]

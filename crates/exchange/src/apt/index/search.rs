@@ -61,7 +61,8 @@ impl PreparedIndex {
     pub fn similar(&self, name: &str, limit: usize) -> Vec<&str> {
         let name = name.to_lowercase();
         let most = match name.chars().count() {
-            0..=2 => return Vec::new(),
+            // Only what differs in nothing but its capitals.
+            0..=2 => 0,
             3..=5 => 1,
             6..=9 => 2,
             _ => 3,

@@ -332,6 +332,7 @@ fn failures_are_told_in_words() {
         "opnessl crul",
         "no source offers a package called `opnessl`; did you mean openssl?\nno source offers a package called `crul`; did you mean curl?",
     );
+    check("jq 1", "JQ", "no source offers a package called `JQ`; did you mean jq?");
     check("a 1\n suite next 100\n a 2", "a=3", "`a=3` is not on offer; a is there as 1 (main) and 2 (next)");
     check("a 1\n suite next 100\n b 2", "a/next", "`a/next` is not on offer; a is there as 1 (main)");
     check(
