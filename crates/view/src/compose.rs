@@ -61,6 +61,9 @@ pub fn compose(
     for (index, member) in members.iter().enumerate() {
         member.entries.iter().for_each(|entry| directories.add(index, entry));
     }
+    for directory in &mut directories.all {
+        directory.entries.sort_unstable_by_key(|(name, member, _)| (*name, *member));
+    }
     let mut merge = Merge { members, settle, merged: Vec::new(), moved: Vec::new(), conflicts: Vec::new() };
     merge.directory(&directories.all, 0);
     let Merge { mut merged, mut moved, conflicts, .. } = merge;
@@ -158,18 +161,17 @@ struct Merge<'m> {
 impl Merge<'_> {
     /// Lists what is in a directory, and in those in it, in the order of whole paths: `d-x` is between `d` and `d/x`.
     fn directory(&mut self, all: &[Directory<'_>], place: usize) {
-        let mut entries = all[place].entries.clone();
-        entries.sort_unstable_by_key(|(name, member, _)| (*name, *member));
+        let Directory { entries, below, .. } = &all[place];
         let wanted = entries.chunk_by(|(one, ..), (other, ..)| one == other);
         let mut items: Vec<(&str, bool, Item<'_, '_>)> =
             wanted.map(|wanted| (wanted[0].0, false, Item::Wanted(wanted))).collect();
-        for &(name, place) in &all[place].below {
+        for &(name, inner) in below {
             if entries.binary_search_by_key(&name, |(name, ..)| name).is_err() {
-                items.push((name, false, Item::Implied(all[place].path)));
+                items.push((name, false, Item::Implied(all[inner].path)));
             }
-            items.push((name, true, Item::Below(place)));
+            items.push((name, true, Item::Below(inner)));
         }
-        if !all[place].below.is_empty() {
+        if !below.is_empty() {
             items.sort_unstable_by(|(one, under, _), (other, other_under, _)| {
                 by_path((one, *under), (other, *other_under))
             });

@@ -16,7 +16,7 @@ const MOST: usize = 60;
 
 /// Searches names and summaries.
 pub(crate) fn search(host: &Host, printer: &Printer, words: &[String]) -> Outcome {
-    let index = sources::index(host, printer)?;
+    let index = sources::offers(host, printer)?.index;
     let found = index.search(&words.join(" "));
     let rows: Vec<serde_json::Value> = found
         .iter()

@@ -18,7 +18,7 @@ const FIELDS: [&str; 9] =
 
 /// Shows what is on offer under a name.
 pub(crate) fn show(host: &Host, printer: &Printer, name: &str) -> Outcome {
-    let index = sources::index(host, printer)?;
+    let index = sources::offers(host, printer)?.index;
     let candidates: Vec<Candidate<'_>> = index.candidates(name).collect();
     let Some(best) = candidates.first() else { return Err(unknown(&index, name)) };
     let stored = match host.store_to_read() {

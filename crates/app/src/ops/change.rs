@@ -1,6 +1,6 @@
 //! From what somebody wishes to a new generation: read the view, ask the solver, make a plan, apply it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aleph_component::Digest;
 use aleph_exchange::apt::{
@@ -179,24 +179,33 @@ fn plan(
         return Ok((plan, timings));
     }
     let held = held.map(|held| held.packages).unwrap_or_default();
-    let index = timings.measure("load_index", || sources::index(host, printer))?;
-    plan.chosen = timings.measure("solve", || solved((host, printer), store, &index, &plan, wish, (&held, &locals)))?;
+    let offers = timings.measure("load_index", || sources::offers(host, printer))?;
+    let around = Around { host, printer, store, architectures, offers: &offers };
+    plan.chosen = timings.measure("solve", || solved(around, &plan, wish, (&held, &locals)))?;
     Ok((plan, timings))
 }
 
+/// What the solver finds around it.
+struct Around<'a> {
+    host: &'a Host,
+    printer: &'a Printer,
+    store: Option<&'a Store>,
+    architectures: sources::Architectures,
+    offers: &'a sources::Offers,
+}
+
 fn solved(
-    (host, printer): (&Host, &Printer),
-    store: Option<&Store>,
-    index: &PreparedIndex,
+    around: Around<'_>,
     plan: &Plan,
     wish: &Wish,
     (held, locals): (&[Pinned], &[local::Local]),
 ) -> Outcome<Vec<Chosen>> {
+    let Around { host, printer, store, architectures, offers } = around;
+    let index = &offers.index;
     // A file takes the place of what has the same name and version: it may have been built again.
     let held: Vec<&Pinned> = held.iter().filter(|pinned| !locals.iter().any(|local| local.is(pinned))).collect();
     let mut keep = held.iter().map(|pinned| kept(store, index, pinned)).collect::<Outcome<Vec<Kept>>>()?;
     keep.extend(locals.iter().map(local::Local::kept));
-    let architectures = sources::architectures(host)?;
     let mut request = solve::Request::new(architectures.native);
     request.foreign = architectures.foreign;
     request.wanted = plan.requested.iter().map(want).collect::<Outcome<_>>()?;
@@ -209,10 +218,10 @@ fn solved(
     request.upgrade = wish.upgrade.clone();
     request.recommends = wish.recommends || plan.project.as_ref().is_some_and(|project| project.recommends);
     request.essential = true;
-    let pins = sources::pins(host, printer)?;
+    let pins = offers.pins(printer);
     request.pins = Some(&pins);
     let solution = solve::solve(index, &request).map_err(|error| unsolvable(host, printer, error))?;
-    let mut chosen = choose(&solution, &held, locals, &sources::vouched_by(host, printer)?)?;
+    let mut chosen = choose(&solution, &held, locals, offers)?;
     if !plan.requested.iter().any(|request| request.name() == USR_IS_MERGED) {
         chosen.iter_mut().filter(|chosen| chosen.name == USR_IS_MERGED).for_each(|chosen| chosen.requested = false);
     }
@@ -240,7 +249,7 @@ fn choose(
     solution: &Solution<'_>,
     held: &[&Pinned],
     locals: &[local::Local],
-    keys: &HashMap<String, String>,
+    offers: &sources::Offers,
 ) -> Outcome<Vec<Chosen>> {
     let one = |package: &solve::Chosen<'_>| {
         let pinned = package.kept.and_then(|at| held.get(at));
@@ -265,9 +274,7 @@ fn choose(
                 (Some(local), _) => local.source(),
                 (_, candidate) => candidate.map(sources::describe).unwrap_or_default(),
             },
-            vouched_by: candidate
-                .filter(|_| local.is_none())
-                .and_then(|c| c.suites().find_map(|suite| keys.get(&suite.input.id)).cloned()),
+            vouched_by: candidate.filter(|_| local.is_none()).and_then(|candidate| offers.vouched_by(candidate)),
             requested: package.requested,
             slots: package.slots.clone(),
         })

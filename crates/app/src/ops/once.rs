@@ -51,6 +51,6 @@ fn identity(host: &Host, package: &str) -> Outcome<String> {
 
 /// Whether a source offers a package of this name.
 pub(crate) fn is_offered(host: &Host, printer: &Printer, name: &str) -> Outcome<bool> {
-    let index = super::sources::index(host, printer)?;
-    Ok(index.candidates(name).next().is_some())
+    let offers = super::sources::offers(host, printer)?;
+    Ok(offers.index.candidates(name).next().is_some())
 }

@@ -1,8 +1,8 @@
 //! Debian archives: sources, indices, relations and solving.
 
 pub mod config;
-pub mod download;
 pub mod index;
+pub mod location;
 mod paragraph;
 pub mod preferences;
 pub mod relation;

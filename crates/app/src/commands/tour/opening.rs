@@ -37,8 +37,8 @@ fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<
         Ok(false) => {}
         Err(failure) => return Ok(Err(format!("The apt sources cannot be read: {}.", failure.chain().join(": ")))),
     }
-    let index = match sources::index(&host, printer) {
-        Ok(index) => index,
+    let index = match sources::offers(&host, printer) {
+        Ok(offers) => offers.index,
         Err(failure) => return Ok(Err(format!("The apt sources cannot be used: {}.", failure.chain().join(": ")))),
     };
     let native = sources::architectures(&host)?.native;

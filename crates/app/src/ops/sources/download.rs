@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aleph_exchange::{
-    apt::{download::deb_uri, update::Suite},
+    apt::{location::deb_uri, update::Suite},
     net::{Expected, Request, Uri},
 };
 use aleph_store::{Origin, Store};
@@ -115,12 +115,11 @@ pub(crate) fn fetch_again(host: &Host, printer: &Printer, origin: &Origin) -> Ou
             return Ok(path);
         }
     }
-    let index = index::index(host, printer)?;
-    let offer = index.all().find(|candidate| candidate.sha256() == Some(origin.archive));
+    let offers = index::offers(host, printer)?;
+    let offer = offers.index.all().find(|candidate| candidate.sha256() == Some(origin.archive));
     let file = offer.and_then(|candidate| candidate.filename());
     let file = file.ok_or_else(|| Failure::new("no source offers it any more, and the cache does not have it"))?;
-    let apt = Apt::read(host, printer)?;
-    let mut uris = addresses(&apt.known()?.suites, offer.and_then(|candidate| candidate.uri()).as_deref(), file)?;
+    let mut uris = addresses(&offers.suites, offer.and_then(|candidate| candidate.uri()).as_deref(), file)?;
     if uris.is_empty() {
         return Err(Failure::new("no source that offers it can be asked for it"));
     }
@@ -132,7 +131,7 @@ pub(crate) fn fetch_again(host: &Host, printer: &Printer, origin: &Origin) -> Ou
         target: cache.join(&origin.file_name),
         expected: Expected::exactly(origin.size, origin.archive),
     };
-    let fetched = apt.fetcher(host).fetch(&[request], &line)?;
+    let fetched = offers.apt.fetcher(host).fetch(&[request], &line)?;
     let first = fetched.into_iter().next().ok_or_else(|| Failure::new("nothing was fetched"))?;
     Ok(first.path)
 }

@@ -16,8 +16,15 @@ use aleph_exchange::apt::{
 use super::{Apt, report};
 use crate::{failure::Outcome, host::Host, output::Printer};
 
+/// What all sources offer, and on what terms. Read once for a command: it takes verified Release files, at worst.
+pub(crate) struct Offers {
+    pub(crate) index: PreparedIndex,
+    pub(super) apt: Apt,
+    pub(super) suites: Vec<Suite>,
+}
+
 /// What all sources offer. They are asked first if they never were.
-pub(crate) fn index(host: &Host, printer: &Printer) -> Outcome<PreparedIndex> {
+pub(crate) fn offers(host: &Host, printer: &Printer) -> Outcome<Offers> {
     let apt = Apt::read(host, printer)?;
     let mut known = apt.known()?;
     if known.suites.is_empty() && !apt.sources.is_empty() {
@@ -30,7 +37,11 @@ pub(crate) fn index(host: &Host, printer: &Printer) -> Outcome<PreparedIndex> {
         printer.note("  try: `aleph source update` asks it again");
     }
     let suites = known.suites;
-    let path = apt.directory.join(format!("{PREFIX}{}", key(&suites)));
+    Ok(Offers { index: prepared(&apt, &suites, printer)?, apt, suites })
+}
+
+fn prepared(apt: &Apt, suites: &[Suite], printer: &Printer) -> Outcome<PreparedIndex> {
+    let path = apt.directory.join(format!("{PREFIX}{}", key(suites)));
     if let Ok(index) = PreparedIndex::open(&path) {
         return Ok(index);
     }
@@ -40,7 +51,7 @@ pub(crate) fn index(host: &Host, printer: &Printer) -> Outcome<PreparedIndex> {
     if let Ok(index) = PreparedIndex::open(&path) {
         return Ok(index);
     }
-    let inputs: Vec<IndexInput> = suites.into_iter().map(input).collect();
+    let inputs: Vec<IndexInput> = suites.iter().cloned().map(input).collect();
     PreparedIndex::build(&inputs, &path)?;
     forget_others(&apt.directory, &path)?;
     Ok(PreparedIndex::open(&path)?)
@@ -101,23 +112,33 @@ fn forget_others(directory: &Path, keep: &PathBuf) -> Outcome<()> {
     Ok(())
 }
 
-/// Priorities as apt's preferences set them.
-pub(crate) fn pins(host: &Host, printer: &Printer) -> Outcome<impl Fn(&Candidate<'_>) -> i32 + use<>> {
-    let apt = Apt::read(host, printer)?;
-    let preferences = Preferences::read(&apt.config);
-    preferences.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
-    let suites = apt.known()?.suites;
-    let suites: HashMap<String, Suite> = suites.into_iter().map(|suite| (suite.id.clone(), suite)).collect();
-    Ok(move |candidate: &Candidate<'_>| {
-        if preferences.is_silent_about(candidate.name()) {
-            return candidate.priority();
+impl Offers {
+    /// Priorities as apt's preferences set them.
+    pub(crate) fn pins(&self, printer: &Printer) -> impl Fn(&Candidate<'_>) -> i32 {
+        let preferences = Preferences::read(&self.apt.config);
+        preferences.warnings.iter().for_each(|warning| printer.warning(&warning.to_string()));
+        let suites: HashMap<&str, &Suite> = self.suites.iter().map(|suite| (suite.id.as_str(), suite)).collect();
+        move |candidate| {
+            if preferences.is_silent_about(candidate.name()) {
+                return candidate.priority();
+            }
+            let source = candidate.field("Source").and_then(|source| source.split_whitespace().next());
+            let (package, architecture) = (candidate.name(), candidate.architecture());
+            let subject = Subject { package, architecture, source, version: candidate.version() };
+            let offers = candidate.suites().filter_map(|suite| suites.get(suite.input.id.as_str()).copied());
+            let offers: Vec<&Suite> = offers.collect();
+            preferences.priority_among(&subject, offers.iter().copied()).unwrap_or_else(|| candidate.priority())
         }
-        let source = candidate.field("Source").and_then(|source| source.split_whitespace().next());
-        let (package, architecture) = (candidate.name(), candidate.architecture());
-        let subject = Subject { package, architecture, source, version: candidate.version() };
-        let offers: Vec<&Suite> = candidate.suites().filter_map(|suite| suites.get(&suite.input.id)).collect();
-        preferences.priority_among(&subject, offers.iter().copied()).unwrap_or_else(|| candidate.priority())
-    })
+    }
+
+    /// The key that vouches for one of the suites with a candidate.
+    pub(crate) fn vouched_by(&self, candidate: &Candidate<'_>) -> Option<String> {
+        let trust = |id: &str| self.suites.iter().find(|suite| suite.id == id).map(|suite| &suite.trust);
+        candidate.suites().find_map(|suite| match trust(&suite.input.id)? {
+            Trust::Signed(fingerprint) => Some(fingerprint.clone()),
+            Trust::Unverified => None,
+        })
+    }
 }
 
 /// Where a candidate is on offer, in words.
@@ -128,15 +149,4 @@ pub(crate) fn describe(candidate: &Candidate<'_>) -> String {
     };
     let places: Vec<String> = candidate.suites().map(|suite| place(suite.input)).collect();
     format!("apt {}", places.join(", "))
-}
-
-/// The keys that vouch for the suites, by the ids of these.
-pub(crate) fn vouched_by(host: &Host, printer: &Printer) -> Outcome<HashMap<String, String>> {
-    let apt = Apt::read(host, printer)?;
-    let suites = apt.known()?.suites;
-    let key = |suite: Suite| match suite.trust {
-        Trust::Signed(fingerprint) => Some((suite.id, fingerprint)),
-        Trust::Unverified => None,
-    };
-    Ok(suites.into_iter().filter_map(key).collect())
 }

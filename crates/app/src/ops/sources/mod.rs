@@ -18,7 +18,7 @@ use aleph_exchange::{
 };
 
 pub(crate) use download::{download, fetch_again};
-pub(crate) use index::{describe, index, pins, vouched_by};
+pub(crate) use index::{Offers, describe, offers};
 pub(crate) use report::{list, update};
 
 use crate::{failure::Outcome, host::Host, output::Printer};

@@ -64,7 +64,7 @@ pub(crate) fn update(host: &Host, printer: &Printer) -> Outcome {
     }
     let reports = ask(host, printer, &apt)?;
     let failed = reports.iter().filter(|report| matches!(report.outcome, SourceOutcome::Failed { .. })).count();
-    let index = super::index(host, printer)?;
+    let index = super::offers(host, printer)?.index;
     let rows: Vec<_> = reports.iter().map(row).collect();
     let data = json!({ "sources": rows, "packages": index.names().count() });
     printer.answer("source-update", &data, |_| {

@@ -8,7 +8,7 @@ use super::{
     stanza,
 };
 use crate::apt::{
-    download::deb_uri,
+    location::deb_uri,
     relation::{MultiArch, Version},
 };
 
