@@ -29,8 +29,12 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
     }
 }
 
-/// Makes a directory that everybody may read, whatever the umask. One that is there is left as it is.
-pub(crate) fn make_directory(path: &Path) -> Result<(), FsError> {
+/// Makes a directory that everybody may read, whatever the umask: how private a store is, its root says. One that is there
+/// is left as it is.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_directory(path: &Path) -> Result<(), FsError> {
     match fs::create_dir(path) {
         Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context("set the mode of", path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -27,6 +27,7 @@ pub use collect::{GcReport, Kept, Root};
 pub use commit::PackageSpec;
 pub use error::{FsError, StoreError};
 pub use format::{Features, FormatError};
+pub use fs::make_directory;
 pub use layout::Layout;
 pub use lock::{Holder, WriteLock};
 pub use mend::Broken;

@@ -444,14 +444,8 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Vie
     }
 }
 
-/// Makes a directory that everybody may read, whatever the umask: how private a store is, its root says. One that is there
-/// is left as it is.
 fn make_directory(path: &Path) -> Result<(), ViewError> {
-    match fs::create_dir(path) {
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(at("set the mode of", path)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(at("create", path)(error)),
-    }
+    Ok(aleph_store::make_directory(path).map_err(StoreError::from)?)
 }
 
 /// Writes a file with this mode, whatever the umask. Durable after the next sync.

@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::apt::{download::deb_uri, relation::Version};
+use crate::apt::{location::deb_uri, relation::Version};
 
 /// An input with the text `text`, named `name`.
 fn input(directory: &Path, name: &str, text: impl AsRef<[u8]>, priority: i32) -> IndexInput {

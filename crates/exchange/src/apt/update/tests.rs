@@ -9,7 +9,7 @@ use aleph_component::Digest;
 use super::*;
 use crate::{
     apt::{
-        download::deb_uri,
+        location::deb_uri,
         release::{
             Refusal, ReleaseError, VerifyError,
             tests::signer::{Manner, Signer, armor, in_days},
