@@ -74,6 +74,8 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
         None => build()?,
     };
     let bench = Bench { work, aleph, rounds, closure: OnceCell::new(), store: OnceCell::new() };
+    // Lists of today, as apt's are: what both find is compared.
+    run(bench.aleph(&bench.work.join("store")).args(["source", "update"]))?;
     let outcome = compare(&bench, &names);
     inputs::clear(&bench)?;
     outcome
