@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
 
 pub(crate) mod chance;
+pub(crate) mod kinds;
 pub(crate) mod packages;
 
 use std::{

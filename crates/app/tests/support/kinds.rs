@@ -1,0 +1,215 @@
+//! Programs of many kinds, with what each has to print: what somebody's working day asks of a system.
+
+/// The packages that [`CHECKS`] and the servers and terminals of the test need: about 370 MB to download, once.
+pub(crate) const PACKAGES: &[&str] = &[
+    // Compilers and what goes with them.
+    "autoconf",
+    "automake",
+    "build-essential",
+    "cmake",
+    "gdb",
+    "nasm",
+    "pkg-config",
+    "strace",
+    "zlib1g-dev",
+    // Interpreters.
+    "gawk",
+    "lua5.4",
+    "nodejs",
+    "perl",
+    "php-cli",
+    "python3-venv",
+    "ruby",
+    "sqlite3",
+    "tcl",
+    // Servers and what speaks to them.
+    "curl",
+    "dropbear-bin",
+    "memcached",
+    "nginx-light",
+    "openssh-client",
+    "openssl",
+    "postgresql",
+    "redis-server",
+    // Images and documents.
+    "fontconfig",
+    "fonts-dejavu-core",
+    "ghostscript",
+    "gnuplot-nox",
+    "graphviz",
+    "imagemagick",
+    "librsvg2-bin",
+    "poppler-utils",
+    "webp",
+    "x11-apps",
+    "xauth",
+    "xvfb",
+    // Editors and tools.
+    "aspell",
+    "aspell-en",
+    "bash-completion",
+    "bc",
+    "dbus",
+    "ed",
+    "fd-find",
+    "file",
+    "git",
+    "gnupg",
+    "hunspell",
+    "hunspell-en-us",
+    "iproute2",
+    "jq",
+    "less",
+    "libglib2.0-bin",
+    "locales",
+    "man-db",
+    "nano",
+    "parallel",
+    "procps",
+    "ripgrep",
+    "rsync",
+    "tmux",
+    "tree",
+    "vim-nox",
+    "xz-utils",
+    "zstd",
+];
+
+/// What is checked, a script for the view's bash, and what its output has to have in it. Each runs in a directory of its
+/// own, with [`SOURCES`] in the one above.
+pub(crate) const CHECKS: &[(&str, &str, &str)] = &[
+    ("gcc", "gcc -O2 ../hello.c -o hello -lm && ./hello", "hello 42"),
+    ("gcc -static", "gcc -static ../hello.c -o hello -lm && ./hello", "hello 42"),
+    ("gcc with sanitizers", "gcc -fsanitize=address,undefined ../hello.c -o hello -lm && ./hello", "hello 42"),
+    ("g++", "g++ -pthread ../hello.cc -o hello && ./hello", "hello 42"),
+    ("nasm", "nasm -f elf64 -o n.o ../exit.asm && ld n.o -o n && { ./n || echo code $?; }", "code 42"),
+    (
+        "cmake",
+        "cp ../hello.c ../CMakeLists.txt . && cmake -S . -B b >log && cmake --build b >>log && b/hello",
+        "hello 42",
+    ),
+    (
+        "autotools",
+        "cp ../hello.c ../configure.ac ../Makefile.am . && autoreconf -fi 2>log && ./configure >>log && make >>log \
+         && make DESTDIR=$PWD/d install >>log && d/usr/local/bin/hello",
+        "hello 42",
+    ),
+    ("pkg-config", "gcc -c ../hello.c $(pkg-config --cflags zlib) && pkg-config --libs zlib", "-lz"),
+    (
+        "gdb",
+        "gcc -g -O0 ../hello.c -o hello -lm && gdb -q -batch -ex 'break main' -ex run -ex bt -ex cont ./hello 2>&1",
+        "exited normally",
+    ),
+    ("strace", "strace -f -o trace true && cat trace", "execve("),
+    ("perl", "perl -MPOSIX -MDigest::SHA -MEncode -MList::Util=sum -e 'print sum(20,22)'", "42"),
+    ("python", "python3 -c 'import ssl,sqlite3,ctypes,lzma,curses,readline; print(6*7)'", "42"),
+    (
+        "python's processes",
+        "python3 -c 'import multiprocessing as m; print(sum(m.Pool(2).map(abs, [-20, -22])))'",
+        "42",
+    ),
+    ("ruby", "ruby -rjson -ropenssl -rsocket -e 'puts 6*7'; gem --version", "42"),
+    ("lua", "lua -e 'print(6*7)'", "42"),
+    ("node", "node -e 'require(\"crypto\"); console.log(6*7)'", "42"),
+    ("php", "php -r 'echo json_encode([6*7]);'", "[42]"),
+    ("tcl", "echo 'puts [expr 6*7]' | tclsh", "42"),
+    ("awk", "awk 'BEGIN { print 6*7, PROCINFO[\"version\"] }'", "42 5."),
+    ("sqlite3", "sqlite3 file.db 'create table t(n); insert into t values(42); select n from t'", "42"),
+    ("convert", "convert -size 64x48 gradient:red-blue g.png && identify g.png", "PNG 64x48"),
+    (
+        "convert's formats",
+        "convert rose: r.jpg; convert rose: r.webp; convert rose: r.tiff; identify r.*",
+        "TIFF 70x46",
+    ),
+    ("convert's fonts", "convert -font DejaVu-Sans label:Hello l.png && identify l.png", "PNG"),
+    ("dot", "echo 'digraph{a->b}' | dot -Tpng -o d.png && file d.png", "PNG image data"),
+    ("gnuplot", "gnuplot -e 'set term png; set output \"p.png\"; plot sin(x)' && file p.png", "PNG image data"),
+    ("rsvg-convert", "rsvg-convert ../square.svg -o s.png && file s.png", "PNG image data, 9 x 9"),
+    ("cwebp", "rsvg-convert ../square.svg -o s.png; cwebp -quiet s.png -o s.webp && file s.webp", "Web/P image"),
+    ("ghostscript", "ps2pdf ../hello.ps h.pdf && pdfinfo h.pdf && pdftotext h.pdf -", "Hello"),
+    ("pdftoppm", "ps2pdf ../hello.ps h.pdf && pdftoppm -r 20 -png h.pdf p && file p-1.png", "PNG image data"),
+    ("fonts", "fc-match monospace", "DejaVu"),
+    (
+        "an X11 program",
+        "xvfb-run -a sh -c 'xeyes & p=$!; until import -window root x.png; do sleep 0.2; done; kill $p'; file x.png",
+        "PNG image data",
+    ),
+    ("vim", "printf '40\\n' > n; vim -es -u NONE -c 'normal! 2\u{1}' -c wq n; cat n", "42"),
+    ("vim's python", "vim -es -c 'redir! > o' -c 'py3 print(6*7)' -c 'redir END' -c q; cat o", "42"),
+    ("ed", "printf 'a\\nhello\\n.\\nw e\\nq\\n' | ed -s; cat e", "hello"),
+    (
+        "git",
+        "git init -q a && cd a && git -c user.name=n -c user.email=e commit -q --allow-empty -m said \
+         && git clone -q . ../b && cd ../b && git log --oneline",
+        "said",
+    ),
+    ("rsync", "mkdir -p a/b; echo 42 > a/b/c; rsync -a a/ d/; cat d/b/c", "42"),
+    ("archives", "echo 42 > n; tar -cJf x n; tar --zstd -cf z n; rm n; tar -xf z; tar -tf x; cat n", "42"),
+    ("ripgrep", "echo 'a needle' > hay; rg -N needle", "a needle"),
+    ("fd", "touch straw; fdfind straw", "straw"),
+    ("jq", "echo '{\"a\":[6,7]}' | jq '.a[0] * .a[1]'", "42"),
+    ("bc", "echo 6*7 | bc", "42"),
+    ("parallel", "parallel -k echo 4{} ::: 1 2", "42"),
+    ("file and tree", "mkdir -p d/e; tree d; file -L /bin/sh", "ELF 64-bit"),
+    (
+        "gnupg",
+        "export GNUPGHOME=$(mktemp -d); gpg -q --batch --passphrase '' --quick-gen-key 'T <t@example.com>'; \
+         echo hi | gpg -q --batch -s | gpg --verify 2>&1; gpgconf --kill all",
+        "Good signature",
+    ),
+    ("aspell", "echo helo | aspell -a", "& helo"),
+    ("hunspell", "echo 'helo hello' | hunspell -l -d en_US", "helo"),
+    (
+        "dbus",
+        "dbus-run-session -- gdbus call --session -d org.freedesktop.DBus -o / -m org.freedesktop.DBus.GetId",
+        "('",
+    ),
+    (
+        "locales",
+        "localedef -i de_DE -f UTF-8 ./de_DE.UTF-8; LOCPATH=. LC_ALL=de_DE.UTF-8 date -d 2024-05-01 +%B",
+        "Mai",
+    ),
+    ("a charset", "LC_ALL=C.UTF-8 locale charmap", "UTF-8"),
+    (
+        "completions",
+        ". /usr/share/bash-completion/bash_completion; _completion_loader git || true; complete -p git",
+        "_git",
+    ),
+    ("processes", "ps -o comm= | head -3; ip -br addr show lo; ss -ltn | head -1", "127.0.0.1"),
+    ("less", "echo 42 | less", "42"),
+    (
+        "tls",
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -subj /CN=localhost -addext \
+         subjectAltName=DNS:localhost 2>log; openssl s_server -accept localhost:0 -key k -cert c -www >at 2>log & \
+         p=$!; until port=$(sed -n 's/^ACCEPT.*://p' at) && test -n \"$port\"; do sleep 0.1; done; \
+         curl -s --cacert c https://localhost:$port/; kill $p",
+        "s_server",
+    ),
+];
+
+/// What the checks compile and convert.
+pub(crate) const SOURCES: &[(&str, &str)] = &[
+    (
+        "hello.c",
+        "#include <math.h>\n#include <stdio.h>\nint main(int c, char **v) { printf(\"hello %g\\n\", 41 + sqrt(c)); return 0; }\n",
+    ),
+    (
+        "hello.cc",
+        "#include <iostream>\n#include <thread>\nint main() { int x = 0; std::thread t([&] { x = 42; }); t.join(); std::cout << \"hello \" << x << std::endl; }\n",
+    ),
+    ("exit.asm", "global _start\n_start:\n mov rax, 60\n mov rdi, 42\n syscall\n"),
+    (
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.10)\nproject(hello C)\nfind_package(ZLIB REQUIRED)\nadd_executable(hello hello.c)\ntarget_link_libraries(hello m ZLIB::ZLIB)\n",
+    ),
+    (
+        "configure.ac",
+        "AC_INIT([hello],[1])\nAM_INIT_AUTOMAKE([foreign])\nAC_PROG_CC\nAC_CONFIG_FILES([Makefile])\nAC_OUTPUT\n",
+    ),
+    ("Makefile.am", "bin_PROGRAMS = hello\nhello_SOURCES = hello.c\nhello_LDADD = -lm\n"),
+    (
+        "square.svg",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><rect width=\"5\" height=\"5\"/></svg>\n",
+    ),
+    ("hello.ps", "%!PS\n/Helvetica findfont 20 scalefont setfont 99 99 moveto (Hello) show showpage\n"),
+];
