@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, builder::Resettable};
 
 /// One store for every package, views into it for every user and project, and updates that relink instead of rebuild.
 #[derive(Parser)]
@@ -12,6 +12,20 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// This process' arguments. A variable that is set to nothing counts as one that is not set.
+    pub(crate) fn from_environment() -> Self {
+        let mut command = Self::command();
+        let is_empty = |argument: &&Arg| argument.get_env().is_some_and(crate::host::is_set_to_nothing);
+        let empty: Vec<_> =
+            command.get_arguments().filter(is_empty).map(|argument| argument.get_id().clone()).collect();
+        for id in empty {
+            command = command.mut_arg(id, |argument| argument.env(Resettable::Reset));
+        }
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the request cannot be satisfied, \

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place that they point to")]
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
@@ -200,6 +200,11 @@ fn account(uid: u32) -> Option<(String, PathBuf)> {
     let line = table.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()))?;
     let fields: Vec<&str> = line.split(':').collect();
     Some(((*fields.first()?).to_owned(), PathBuf::from(fields.get(5)?)))
+}
+
+/// Whether a variable is there and empty.
+pub(crate) fn is_set_to_nothing(name: &OsStr) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
 }
 
 /// Lets a write to a closed pipe end the process.

@@ -14,12 +14,10 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     // A reader that goes away (`aleph list | head`) ends us quietly, as it does other tools.
     host::default_broken_pipe();
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::from_environment();
     let printer = output::Printer::new(&cli.global);
     let code = match host::Host::from_environment(&cli.global).and_then(|host| commands::run(cli, &host, &printer)) {
         Ok(code) => code,

@@ -181,6 +181,16 @@ const HARMS: &[Harm] = &[
         said: &["-prog is not what its name says"],
     },
     Harm {
+        name: "a view's record is cut off",
+        harm: |world| fs::write(record(world, 1, "../../view.json"), "{").expect("written"),
+        said: &["/view.json is missing or cannot be read"],
+    },
+    Harm {
+        name: "a view's record is gone",
+        harm: |world| fs::remove_file(record(world, 1, "../../view.json")).expect("removed"),
+        said: &["/view.json is missing or cannot be read"],
+    },
+    Harm {
         name: "what entering needs is cut off",
         harm: |world| fs::write(record(world, 1, "run.json"), "{").expect("written"),
         said: &["generations/1/run.json is missing or cannot be read"],

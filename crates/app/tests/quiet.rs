@@ -93,6 +93,11 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
 #[test]
 fn hints_name_what_can_be_done() {
     let world = World::new();
+    // A variable that is set to nothing is not set.
+    let store = world.store.as_os_str();
+    let mut emptied = world.aleph([std::ffi::OsStr::new("--store"), store, "list".as_ref()]);
+    let emptied = Ran::of(emptied.env("ALEPH_STORE", "").env("ALEPH_TARGET_VIEW", ""));
+    emptied.failed(1, &["there is no store at"]);
     let typo = world.run(["ad"]);
     typo.failed(2, &["'add'"]);
     assert!(!typo.err.contains("worker"), "{typo:?}");

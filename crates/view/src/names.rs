@@ -57,6 +57,15 @@ impl ViewName {
         Self(format!("project-{name}-{}", &digest[..8]))
     }
 
+    /// Whom a view of this name serves, as far as the name tells.
+    pub(crate) fn kind(&self) -> Kind {
+        match &*self.0 {
+            "system" => Kind::System,
+            name if name.starts_with("project-") => Kind::Project,
+            _ => Kind::User,
+        }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -145,6 +145,46 @@ impl Views {
         Ok(views)
     }
 
+    /// The views whose record does not read, with its path.
+    ///
+    /// # Errors
+    /// If the directory does not read.
+    pub fn damaged(&self) -> Result<Vec<(ViewName, PathBuf)>, ViewError> {
+        let mut damaged = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(at("read", &self.root))? {
+            let entry = entry.map_err(at("read", &self.root))?;
+            let Some(Ok(name)) = entry.file_name().to_str().map(str::parse::<ViewName>) else { continue };
+            let path = entry.path().join("view.json");
+            match self.get(&name) {
+                Err(ViewError::Damaged { .. }) => damaged.push((name, path)),
+                // One that was killed while it was made has no generation either.
+                Ok(None) if entry.path().join("current").is_symlink() => damaged.push((name, path)),
+                result => drop(result?),
+            }
+        }
+        damaged.sort();
+        Ok(damaged)
+    }
+
+    /// Writes a view's record anew, from its name and from who made its generations. Which directory a project has is not
+    /// known any more: its view stays until it is deleted.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn rewrite(&self, store: &Store, lock: &WriteLock, name: &ViewName) -> Result<(), ViewError> {
+        let directory = self.root.join(name.as_str());
+        let kind = name.kind();
+        let record = ViewRecord { name: name.clone(), kind, owner: String::new(), project: None };
+        let mut view = View { record, directory, tmp: self.tmp.clone() };
+        let made_by = |number| view.generation(number).ok().map(|generation| generation.by);
+        view.record.owner = view.numbers()?.into_iter().find_map(made_by).unwrap_or_default();
+        let beside = self.tmp.join(format!("view-{}.json", std::process::id()));
+        write_json(&beside, &view.record)?;
+        store.sync(lock)?;
+        let path = view.directory.join("view.json");
+        fs::rename(&beside, &path).map_err(at("write", &path))
+    }
+
     /// Marks a generation as used by this process and whatever it becomes, for as long as the file is open. Nothing if the
     /// file system cannot do it: then no generation counts as unused either.
     ///

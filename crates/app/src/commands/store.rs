@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use aleph_store::{Damage, Store, VerifyReport};
+use aleph_view::Views;
 use serde_json::json;
 
 use crate::{
@@ -61,6 +62,12 @@ fn look(store: &Store, printer: &Printer) -> Outcome<VerifyReport> {
     let report = store.verify(&|done| bar.set_position(done));
     printer.progress().clear();
     let mut report = report?;
+    let records = Views::new(store).damaged()?;
+    if !records.is_empty() {
+        // What the views need can be told when they can be listed.
+        report.damage.extend(records.into_iter().map(|(_, path)| Damage::Record { path }));
+        return Ok(report);
+    }
     report.damage.extend(ops::roots::damaged(store)?.into_iter().map(|(.., path)| Damage::Record { path }));
     report.damage.extend(ops::roots::missing(store)?.into_iter().map(|missing| Damage::Missing { what: missing.what }));
     Ok(report)

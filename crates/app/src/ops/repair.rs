@@ -30,6 +30,11 @@ pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<R
     printer.progress().clear();
     let broken = store.triage(&lock, &report?)?;
     let mut repaired = Repaired::default();
+    let views = Views::new(store);
+    for (name, path) in views.damaged()? {
+        views.rewrite(store, &lock, &name)?;
+        repaired.note(true, format!("the record {}", path.display()));
+    }
     for id in &broken.components {
         let label =
             store.component_row(id).map_or_else(|_| id.to_string(), |row| format!("{} {}", row.name, row.version));
