@@ -129,6 +129,10 @@ fn check(who: Who) {
     let python = real.0.command(Path::new(bin.trim()).join("python3")).args(["-c", "print(2)"]).output();
     assert_eq!(String::from_utf8_lossy(&python.expect("the launcher starts").stdout), "2\n");
 
+    // A dry run lists everything: there is no other place to look.
+    let planned = real.good(&["add", "-n", "git"]).out;
+    assert!(planned.contains("+  git-man:all") && planned.contains("+  liberror-perl:all"), "{planned}");
+
     // A trigger that runs as another user finds what is his.
     let added = real.good(&["add", "hello"]);
     copy_cache(&World::new(), &cache, &shared);

@@ -66,7 +66,8 @@ pub(crate) fn report(printer: &Printer, changed: &Changed) {
             printer.answer("plan", &data, |_| {
                 format!(
                     "{}{} would change: {}",
-                    listed(plan, &changes),
+                    // There is no other place to look: all are listed.
+                    listed(plan, &changes, usize::MAX),
                     bold(plan.record.name.as_str()),
                     summed(&changes)
                 )
@@ -89,7 +90,7 @@ fn done(printer: &Printer, plan: &Plan, applied: &Applied) {
     printer.answer("change", &data, |_| {
         format!(
             "{}{} is now at generation {}: {}, in {}",
-            listed(plan, &changes),
+            listed(plan, &changes, MANY),
             bold(applied.view.record.name.as_str()),
             generation.number,
             summed(&changes),
@@ -103,8 +104,8 @@ fn done(printer: &Printer, plan: &Plan, applied: &Applied) {
     }
 }
 
-/// The lines of a change; of many, those that were asked for.
-fn listed(plan: &Plan, changes: &[Difference]) -> String {
+/// The lines of a change; of more than `most`, those that were asked for.
+fn listed(plan: &Plan, changes: &[Difference], most: usize) -> String {
     let (loud, relinked): (Vec<Difference>, Vec<Difference>) =
         changes.iter().cloned().partition(|difference| !matches!(difference.change, Change::Relinked { .. }));
     let asked_for = |difference: &&Difference| {
@@ -112,12 +113,12 @@ fn listed(plan: &Plan, changes: &[Difference]) -> String {
         plan.requested.iter().any(|request| Some(request.name()) == name)
     };
     let shown: Vec<Difference> =
-        if loud.len() > MANY { loud.iter().filter(asked_for).cloned().collect() } else { loud.clone() };
+        if loud.len() > most { loud.iter().filter(asked_for).cloned().collect() } else { loud.clone() };
     let mut text = super::view::lines(&shown);
     if shown.len() < loud.len() {
         text.push_str(&format!("\nand {} that these need: `aleph view diff` lists them", loud.len() - shown.len()));
     }
-    if relinked.len() <= MANY && !relinked.is_empty() {
+    if relinked.len() <= most && !relinked.is_empty() {
         text.push_str(&format!("\n{}", super::view::lines(&relinked)));
     }
     let text = text.trim_matches('\n');
