@@ -1,4 +1,5 @@
-//! The arguments. The doc comments are the help.
+//! The arguments. The doc comments are the help. What a subcommand takes is only made up when it is the one: `run` is to
+//! start quickly.
 
 use std::path::PathBuf;
 
@@ -75,6 +76,7 @@ pub(crate) enum Color {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Add packages to the view: NAME, NAME=VERSION, NAME:ARCH, NAME/SUITE or ./FILE.deb
     Add {
@@ -175,6 +177,7 @@ pub(crate) enum Command {
 pub(crate) const WORKER: &str = "_worker";
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum ViewCommand {
     /// List all views of the store
     List,
@@ -197,6 +200,7 @@ pub(crate) enum ViewCommand {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum StoreCommand {
     /// Count what is there and what sharing saves
     Info,
@@ -209,6 +213,7 @@ pub(crate) enum StoreCommand {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum SourceCommand {
     /// List sources and what was last heard of them
     List,

@@ -1,5 +1,7 @@
 //! Entering a view: this process becomes one of the view's programs.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::{CStr, OsString};
 use std::io;
@@ -202,7 +204,9 @@ fn enter_pure(spec: &RunSpec, uid: u32, gid: u32) -> Result<(), EnterError> {
 
 /// Becomes the program, in a tree that is mounted.
 fn exec_inside(spec: &RunSpec, pure: Option<(&str, &str)>, host_trust: bool) -> EnterError {
-    let exists = &|p: &Path| p.exists();
+    // Many variables name one file.
+    let known = RefCell::new(HashMap::new());
+    let exists = &|p: &Path| *known.borrow_mut().entry(p.to_path_buf()).or_insert_with(|| p.exists());
     let inside = Inside { view: &spec.view, pure, host_trust, exists, has_locale: &locale::available };
     exec::exec(&spec.argv, &environment::prepare(&spec.env, &inside))
 }

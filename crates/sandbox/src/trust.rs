@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use crate::etc::read_host;
 use crate::layers::Stack;
 
@@ -25,8 +27,8 @@ const ANCHORS: &[&str] = &[
 const BESIDE: &str = "/usr/share/ca-certificates";
 const DELIVERED: &str = "mozilla";
 
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const END: &[u8] = b"-----END CERTIFICATE-----";
 
 /// Larger files than this hold no certificates.
 const LIMIT: usize = 4 << 20;
@@ -42,25 +44,26 @@ pub(crate) fn bundle(stack: &Stack) -> Option<Vec<u8>> {
     if anchors.is_empty() {
         return None;
     }
-    let (view, host) = (stack.read(Path::new(BUNDLE), LIMIT)?, host()?);
-    let added = added(&anchors, std::str::from_utf8(&host).ok()?, std::str::from_utf8(&view).ok()?);
-    (!added.is_empty()).then(|| [&view[..], added.as_bytes()].concat())
+    let mut view = stack.read(Path::new(BUNDLE), LIMIT)?;
+    let added = added(&anchors, &host()?, &view);
+    view.extend_from_slice(&added);
+    (!added.is_empty()).then_some(view)
 }
 
 /// The certificates among `anchors` that the host's bundle has and the view's has not.
-fn added(anchors: &[String], host: &str, view: &str) -> String {
-    let (trusted, had) = (certificates(host).collect::<BTreeSet<_>>(), certificates(view).collect::<BTreeSet<_>>());
-    let anchors: BTreeSet<&str> = anchors.iter().flat_map(|text| certificates(text)).collect();
-    let lacking = anchors.into_iter().filter(|one| trusted.contains(one) && !had.contains(one));
-    lacking.map(|one| format!("{one}\n")).collect()
+fn added(anchors: &[Vec<u8>], host: &[u8], view: &[u8]) -> Vec<u8> {
+    let has = |bundle: &[u8], one: &[u8]| memmem::find(bundle, one).is_some();
+    let anchors: BTreeSet<&[u8]> = anchors.iter().flat_map(|text| certificates(text)).collect();
+    let lacking = anchors.into_iter().filter(|one| !has(view, one) && has(host, one));
+    lacking.flat_map(|one| [one, b"\n"]).flatten().copied().collect()
 }
 
 /// The certificates in a text, each with its first and last line.
-fn certificates(text: &str) -> impl Iterator<Item = &str> {
+fn certificates(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let start = memchr::memmem::find(rest.as_bytes(), BEGIN.as_bytes())?;
-        let end = start + memchr::memmem::find(&rest.as_bytes()[start..], END.as_bytes())? + END.len();
+        let start = memmem::find(rest, BEGIN)?;
+        let end = start + memmem::find(&rest[start..], END)? + END.len();
         let (one, others) = (&rest[start..end], &rest[end..]);
         rest = others;
         Some(one)
@@ -68,7 +71,7 @@ fn certificates(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The texts of the administrator's own authorities.
-fn anchors() -> Vec<String> {
+fn anchors() -> Vec<Vec<u8>> {
     let beside = std::fs::read_dir(BESIDE).into_iter().flatten().flatten();
     let beside = beside.filter(|entry| entry.file_name() != DELIVERED).map(|entry| entry.path());
     ANCHORS.iter().map(PathBuf::from).chain(beside).flat_map(texts).collect()
@@ -76,7 +79,7 @@ fn anchors() -> Vec<String> {
 
 /// The files in a directory and in those below it, or the file itself. Links to directories are not followed: some lead
 /// in circles.
-fn texts(path: PathBuf) -> Vec<String> {
+fn texts(path: PathBuf) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut waiting = vec![path];
     while let Some(path) = waiting.pop() {
@@ -84,7 +87,7 @@ fn texts(path: PathBuf) -> Vec<String> {
             Ok(metadata) if metadata.is_dir() => {
                 waiting.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
             }
-            Ok(_) => found.extend(path.to_str().and_then(read_host).and_then(|bytes| String::from_utf8(bytes).ok())),
+            Ok(_) => found.extend(path.to_str().and_then(read_host)),
             Err(_) => {}
         }
     }
@@ -95,18 +98,18 @@ fn texts(path: PathBuf) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn certificate(name: &str) -> String {
-        format!("{BEGIN}\n{name}\n{END}\n")
+    fn certificate(name: &str) -> Vec<u8> {
+        [BEGIN, b"\n", name.as_bytes(), b"\n", END, b"\n"].concat()
     }
 
     #[test]
     fn what_an_administrator_added_is_told_from_what_a_distribution_did() {
         let [old, both, own, untrusted] = ["old", "both", "own", "untrusted"].map(certificate);
-        let host = format!("# a comment\n{old}{both}{own}");
-        let view = format!("{both}{}", certificate("new"));
-        assert_eq!(added(&[untrusted, format!("# ours\n{own}")], &host, &view), own);
-        assert_eq!(added(&[both], &host, &view), "");
-        assert_eq!(added(std::slice::from_ref(&own), &host, &host), "");
+        let host = [b"# a comment\n", &old[..], &both, &own].concat();
+        let view = [&both[..], &certificate("new")].concat();
+        assert_eq!(added(&[untrusted, [b"# ours\n", &own[..]].concat()], &host, &view), own);
+        assert!(added(&[both], &host, &view).is_empty());
+        assert!(added(std::slice::from_ref(&own), &host, &host).is_empty());
     }
 
     #[test]
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn half_a_certificate_is_none() {
         let whole = certificate("a");
-        let text = format!("{whole}{BEGIN}\nb");
-        assert_eq!(certificates(&text).collect::<Vec<_>>(), [whole.trim_end()]);
+        let text = [&whole[..], BEGIN, b"\nb"].concat();
+        assert_eq!(certificates(&text).collect::<Vec<_>>(), [whole.trim_ascii_end()]);
     }
 }
