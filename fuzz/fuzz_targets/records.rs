@@ -1,9 +1,9 @@
-//! What the store keeps in JSON: the first byte says which.
+//! What the store keeps as text: the first byte says which.
 #![no_main]
 
 use std::fmt::Debug;
 
-use aleph_component::{Entry, Manifest};
+use aleph_component::{Manifest, read_listing, write_listing};
 use aleph_store::Features;
 use aleph_view::{Generation, RunLayers, ViewRecord};
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,7 +25,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             assert_eq!(again, manifest);
             assert_eq!(again.to_bytes(), written);
         }
-        1 => check::<Vec<Entry>>(bytes),
+        1 => {
+            let Some(Ok(entries)) = std::str::from_utf8(bytes).ok().map(read_listing) else { return };
+            assert_eq!(read_listing(&write_listing(&entries)).expect("it was just written"), entries);
+        }
         2 => check::<Features>(bytes),
         3 => check::<Generation>(bytes),
         4 => check::<RunLayers>(bytes),

@@ -163,7 +163,7 @@ fn store_hints(error: &StoreError) -> Vec<String> {
     let hint = match error {
         StoreError::Missing { .. } => "`aleph add PACKAGE` makes a store",
         StoreError::Format(FormatError::Version { .. } | FormatError::Feature { .. }) => {
-            "use a newer version of aleph, or another store with --store DIR"
+            "another version of aleph made it: use that one, or another store with --store DIR"
         }
         StoreError::Mistaken { .. } => {
             "`aleph source update`; if it stays so, the source is wrong about that archive: choose another version"

@@ -63,7 +63,7 @@ const HARMS: &[Harm] = &[
     },
     Harm {
         name: "a flipped byte in a manifest",
-        harm: |world| flip(&entry(world, "libthing", ".aleph").join(".aleph/manifest.json"), 200),
+        harm: |world| flip(&entry(world, "libthing", ".aleph").join(".aleph/manifest"), 200),
         said: &["-libthing is not what its name says"],
     },
     Harm {
@@ -143,7 +143,7 @@ const HARMS: &[Harm] = &[
     },
     Harm {
         name: "a tree without its listing",
-        harm: |world| fs::remove_file(tree(world, "usr/bin/prog").join("tree.json")).expect("removed"),
+        harm: |world| fs::remove_file(tree(world, "usr/bin/prog").join("listing")).expect("removed"),
         said: &["is not what its name says"],
     },
     Harm {

@@ -1,21 +1,6 @@
-//! One name in a tree, and its wire form.
-
-use std::borrow::Cow;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+//! One name in a tree.
 
 use crate::{Digest, TreePath};
-
-/// Reads JSON, quicker than [`serde_json::from_slice`], which checks each string by itself to be UTF-8.
-///
-/// # Errors
-/// If it is not what was expected.
-pub fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(bytes),
-    }
-}
 
 /// One name in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,70 +53,5 @@ impl Node {
     /// never writable, never set-id; always readable by its owner.
     pub const fn stored_mode(mode: u16) -> u16 {
         (mode & 0o555) | 0o400
-    }
-}
-
-/// The JSON form: `digest` makes a file, `target` a symbolic link, `absent` a removal, none of them a directory.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    path: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    digest: Option<Digest>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mode: Option<u16>,
-    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
-    target: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    absent: bool,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    uid: u32,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    gid: u32,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-impl Serialize for Entry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut wire = Wire {
-            path: self.path.as_str().into(),
-            digest: None,
-            size: None,
-            mode: None,
-            target: None,
-            absent: false,
-            uid: self.owner.uid,
-            gid: self.owner.gid,
-        };
-        match &self.node {
-            Node::Directory { mode } => wire.mode = Some(*mode),
-            Node::File { digest, size, mode } => {
-                (wire.digest, wire.size, wire.mode) = (Some(*digest), Some(*size), Some(*mode));
-            }
-            Node::Symlink { target } => wire.target = Some(Cow::Borrowed(target)),
-            Node::Absent => wire.absent = true,
-        }
-        wire.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = Wire::deserialize(deserializer)?;
-        let node = match (wire.digest, wire.size, wire.mode, wire.target, wire.absent) {
-            (None, None, Some(mode), None, false) => Node::Directory { mode },
-            (Some(digest), Some(size), Some(mode), None, false) => Node::File { digest, size, mode },
-            (None, None, None, Some(target), false) => Node::Symlink { target: target.into() },
-            (None, None, None, None, true) => Node::Absent,
-            _ => return Err(de::Error::custom(format!("entry `{}` mixes kinds of node", wire.path))),
-        };
-        let path = TreePath::new(&wire.path).map_err(de::Error::custom)?;
-        Ok(Self { path, owner: Owner { uid: wire.uid, gid: wire.gid }, node })
     }
 }

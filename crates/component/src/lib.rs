@@ -6,12 +6,14 @@ mod digest;
 mod entry;
 mod id;
 mod link;
+mod listing;
 mod manifest;
 mod path;
 
 pub use digest::{Digest, DigestError, Hasher};
-pub use entry::{Entry, Node, Owner, from_json};
+pub use entry::{Entry, Node, Owner};
 pub use id::{ComponentId, IdError, PackageId, StoreName, TreeId};
 pub use link::{LinkError, Linked, Unlinked, link};
+pub use listing::{ListingError, read_listing, write_listing};
 pub use manifest::{FORMAT, Kind, Manifest, ManifestError, Source};
 pub use path::{PathError, TreePath};

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use crate::{ComponentId, Digest, Entry, Node, from_json};
+use crate::{ComponentId, Digest, Entry, ListingError, Node, read_listing, write_listing};
 
 /// The manifest format that this version writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What kind of thing a component was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,17 +57,28 @@ pub struct Manifest {
     /// CVE ids that its changelog mentions, sorted.
     pub cves: Vec<String>,
     /// The tree, sorted by path.
+    #[serde(skip)]
     pub tree: Vec<Entry>,
     /// The origin's control files (maintainer scripts and the like), sorted by path; kept under `.aleph/control/`.
+    #[serde(skip)]
     pub control: Vec<Entry>,
 }
 
 /// The bytes are not a manifest that this version can read.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Not the JSON that was expected.
+    /// Not UTF-8.
+    #[error("the manifest is no text")]
+    Text(#[from] std::str::Utf8Error),
+    /// Its first line is not the JSON that was expected.
     #[error("the manifest cannot be read")]
     Syntax(#[from] serde_json::Error),
+    /// A listing does not read.
+    #[error("the manifest cannot be read")]
+    Listing(#[from] ListingError),
+    /// There is no second listing.
+    #[error("the manifest ends too early")]
+    Short,
     /// Written by a newer version.
     #[error("the manifest has format {found}; this version reads up to {FORMAT}")]
     Format {
@@ -82,9 +94,11 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// The canonical bytes: compact JSON with fields in the order of this struct and entries sorted.
+    /// The canonical bytes: a line of compact JSON with fields in the order of this struct, the listing of the tree, an
+    /// empty line, and the listing of the control files.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a manifest has only string keys")
+        let header = serde_json::to_string(self).expect("a manifest has only string keys");
+        format!("{header}\n{}\n{}", write_listing(&self.tree), write_listing(&self.control)).into_bytes()
     }
 
     /// Reads canonical bytes.
@@ -92,10 +106,21 @@ impl Manifest {
     /// # Errors
     /// If they are not a manifest, or one of a newer format, or not in canonical order.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self = from_json(bytes)?;
+        let text = std::str::from_utf8(bytes)?;
+        let (header, listings) = text.split_once('\n').unwrap_or((text, ""));
+        let mut manifest: Self = serde_json::from_str(header)?;
         if manifest.format > FORMAT {
             return Err(ManifestError::Format { found: manifest.format });
         }
+        // No line of a listing is empty.
+        let end = if listings.starts_with('\n') {
+            Some(0)
+        } else {
+            memmem::find(listings.as_bytes(), b"\n\n").map(|at| at + 1)
+        };
+        let end = end.ok_or(ManifestError::Short)?;
+        manifest.tree = read_listing(&listings[..end])?;
+        manifest.control = read_listing(&listings[end + 1..])?;
         for list in [&manifest.tree, &manifest.control] {
             if let Some(pair) = list.windows(2).find(|pair| pair[0].path >= pair[1].path) {
                 return Err(ManifestError::Order { path: pair[1].path.to_string() });

@@ -1,7 +1,7 @@
 //! The few files of the host's `/etc` that a view shows, so that names resolve and the user has one.
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -14,10 +14,17 @@ use crate::layers::{Stack, read_all};
 const LIMIT: usize = 4 << 20;
 
 /// One file or symlink to be placed in the view's `/etc`, or in a directory of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum EtcFile {
     /// A regular file with these bytes, mode 0644.
     Bytes(Vec<u8>),
+    /// A regular file with what another has and these bytes after it, mode 0644.
+    Longer {
+        /// The other, open at its beginning.
+        file: OwnedFd,
+        /// What comes after it.
+        added: Vec<u8>,
+    },
     /// A symlink with this target.
     Link(PathBuf),
 }
@@ -45,7 +52,7 @@ pub(crate) fn collect(stack: &Stack, caller: &Caller) -> Vec<(&'static CStr, Etc
     copy(c"timezone", "/etc/timezone");
     files.extend(resolver().map(|f| (c"resolv.conf", f)));
     files.extend(local_time(stack).map(|f| (c"localtime", f)));
-    files.extend(crate::trust::bundle(stack).map(|f| (c"ssl/certs/ca-certificates.crt", EtcFile::Bytes(f))));
+    files.extend(crate::trust::bundle(stack).map(|f| (c"ssl/certs/ca-certificates.crt", f)));
     files.extend(accounts(stack, caller));
     files
 }
@@ -71,15 +78,25 @@ pub(crate) fn place(etc: BorrowedFd<'_>, files: &[(&'static CStr, EtcFile)]) -> 
         make_parents(etc, name)?;
         match file {
             EtcFile::Link(target) => rustix::fs::symlinkat(target, etc, *name)?,
-            EtcFile::Bytes(bytes) => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let fd = rustix::fs::openat(etc, *name, flags, Mode::from_raw_mode(0o644))?;
-                let mut rest = &bytes[..];
-                while !rest.is_empty() {
-                    rest = &rest[rustix::io::write(&fd, rest)?..];
-                }
+            EtcFile::Bytes(bytes) => write_all(&create(etc, name)?, bytes)?,
+            EtcFile::Longer { file, added } => {
+                let fd = create(etc, name)?;
+                while rustix::fs::sendfile(&fd, file, None, LIMIT)? > 0 {}
+                write_all(&fd, added)?;
             }
         }
+    }
+    Ok(())
+}
+
+fn create(etc: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    rustix::fs::openat(etc, name, flags, Mode::from_raw_mode(0o644))
+}
+
+fn write_all(fd: &OwnedFd, mut rest: &[u8]) -> Result<(), Errno> {
+    while !rest.is_empty() {
+        rest = &rest[rustix::io::write(fd, rest)?..];
     }
     Ok(())
 }
@@ -194,9 +211,13 @@ fn from_etc(target: &Path) -> Option<PathBuf> {
 
 /// Reads a file of the host, if it is there and of sensible size.
 pub(crate) fn read_host(path: &str) -> Option<Vec<u8>> {
+    read_all(&open_host(path)?, LIMIT)
+}
+
+/// Opens a file of the host for reading.
+pub(crate) fn open_host(path: &str) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
-    read_all(&file, LIMIT)
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()
 }
 
 /// Reads a file that the kernel makes up, whose size is not known beforehand.

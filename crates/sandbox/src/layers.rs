@@ -23,12 +23,15 @@ impl Stack {
         &self.layers
     }
 
+    /// Opens a file for reading.
+    pub(crate) fn open_file(&self, path: &Path) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        rustix::fs::openat2(self.holder(path)?, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()
+    }
+
     /// Reads a file of at most `limit` bytes; absent, unreadable or larger is `None`.
     pub(crate) fn read(&self, path: &Path, limit: usize) -> Option<Vec<u8>> {
-        let layer = self.holder(path)?;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat2(layer, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
-        read_all(&file, limit)
+        read_all(&self.open_file(path)?, limit)
     }
 
     /// Whether the stack has something at `path` (absolute or relative to the root).

@@ -2,12 +2,14 @@
 //! are trusted there too. Which of the public authorities to trust is the view's own affair, unless it knows none.
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
+use rustix::io::Errno;
 
-use crate::etc::read_host;
-use crate::layers::Stack;
+use crate::etc::{EtcFile, open_host, read_host};
+use crate::layers::{Stack, read_all};
 
 /// Where Debian's programs look. In `/etc`, as [`crate::etc::place`] wants it.
 pub(crate) const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -33,29 +35,49 @@ const END: &[u8] = b"-----END CERTIFICATE-----";
 /// Larger files than this hold no certificates.
 const LIMIT: usize = 4 << 20;
 
+/// How much of a bundle is read at once, in bytes.
+const PIECE: usize = 32 << 10;
+
 /// What the view's bundle has to be. `None`: what it is.
-pub(crate) fn bundle(stack: &Stack) -> Option<Vec<u8>> {
-    let host = || HOST_BUNDLES.iter().find_map(|path| read_host(path));
-    if !stack.has(Path::new(BUNDLE)) {
-        return host();
-    }
+pub(crate) fn bundle(stack: &Stack) -> Option<EtcFile> {
+    let view = stack.open_file(Path::new(BUNDLE));
     // Nearly always there is nothing, and then the bundles, which are large, need not be read.
-    let anchors = anchors();
-    if anchors.is_empty() {
+    let anchors = if view.is_some() { anchors() } else { Vec::new() };
+    if view.is_some() && anchors.is_empty() {
         return None;
     }
-    let mut view = stack.read(Path::new(BUNDLE), LIMIT)?;
-    let added = added(&anchors, &host()?, &view);
-    view.extend_from_slice(&added);
-    (!added.is_empty()).then_some(view)
+    let host = HOST_BUNDLES.iter().find_map(|path| open_host(path))?;
+    let Some(view) = view else { return read_all(&host, LIMIT).map(EtcFile::Bytes) };
+    let anchors: BTreeSet<&[u8]> = anchors.iter().flat_map(|text| certificates(text)).collect();
+    let anchors = Vec::from_iter(anchors);
+    let (had, trusted) = (contained(&anchors, &view).ok()?, contained(&anchors, &host).ok()?);
+    let lacking = anchors.into_iter().zip(had.into_iter().zip(trusted)).filter(|(_, found)| *found == (false, true));
+    let added: Vec<u8> = lacking.flat_map(|(one, _)| [one, b"\n"]).flatten().copied().collect();
+    (!added.is_empty()).then_some(EtcFile::Longer { file: view, added })
 }
 
-/// The certificates among `anchors` that the host's bundle has and the view's has not.
-fn added(anchors: &[Vec<u8>], host: &[u8], view: &[u8]) -> Vec<u8> {
-    let has = |bundle: &[u8], one: &[u8]| memmem::find(bundle, one).is_some();
-    let anchors: BTreeSet<&[u8]> = anchors.iter().flat_map(|text| certificates(text)).collect();
-    let lacking = anchors.into_iter().filter(|one| !has(view, one) && has(host, one));
-    lacking.flat_map(|one| [one, b"\n"]).flatten().copied().collect()
+/// Which of the texts are in a file. It is read from its beginning piece by piece: memory that was never touched is dear
+/// while a program waits to begin.
+fn contained(texts: &[&[u8]], file: &OwnedFd) -> Result<Vec<bool>, Errno> {
+    let mut found = vec![false; texts.len()];
+    let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+    let mut buffer = vec![0; longest + PIECE];
+    let (mut kept, mut offset) = (0, 0);
+    while found.contains(&false) {
+        let length = rustix::io::pread(file, &mut buffer[kept..], offset)?;
+        if length == 0 {
+            break;
+        }
+        let (seen, end) = (&buffer[..kept + length], kept + length);
+        for (text, found) in texts.iter().zip(&mut found) {
+            *found = *found || memmem::find(seen, text).is_some();
+        }
+        // A text may have begun in this piece and end in the next.
+        kept = longest.min(end);
+        buffer.copy_within(end - kept..end, 0);
+        offset += length as u64;
+    }
+    Ok(found)
 }
 
 /// The certificates in a text, each with its first and last line.
@@ -102,14 +124,23 @@ mod tests {
         [BEGIN, b"\n", name.as_bytes(), b"\n", END, b"\n"].concat()
     }
 
+    fn file(content: &[u8]) -> OwnedFd {
+        use std::io::Write as _;
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(content).expect("written");
+        file.into()
+    }
+
     #[test]
-    fn what_an_administrator_added_is_told_from_what_a_distribution_did() {
-        let [old, both, own, untrusted] = ["old", "both", "own", "untrusted"].map(certificate);
-        let host = [b"# a comment\n", &old[..], &both, &own].concat();
-        let view = [&both[..], &certificate("new")].concat();
-        assert_eq!(added(&[untrusted, [b"# ours\n", &own[..]].concat()], &host, &view), own);
-        assert!(added(&[both], &host, &view).is_empty());
-        assert!(added(std::slice::from_ref(&own), &host, &host).is_empty());
+    fn texts_are_found_wherever_pieces_of_a_file_end() {
+        let (text, other) = (certificate("one"), certificate("other"));
+        for before in (PIECE - 2 * text.len()..=PIECE + 1).chain([0, 1, 5 * PIECE - 10]) {
+            let content = [&vec![b'x'; before][..], &text, &vec![b'y'; before % 7]].concat();
+            let found = contained(&[&other, &text, b"yyyyyyy"], &file(&content)).expect("read");
+            assert_eq!(found, [false, true, false], "{before}");
+        }
+        assert_eq!(contained(&[&text], &file(b"")), Ok(vec![false]));
+        assert_eq!(contained(&[], &file(b"x")), Ok(vec![]));
     }
 
     #[test]

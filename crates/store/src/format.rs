@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{FsError, StoreError, error::Context, fs, layout::Layout};
 
 /// The version of the layout in `FORMAT.md`.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What `format.json` holds: a version and three sets of features, after the fashion of ext4.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Features {
 /// The store has a format that this version cannot handle.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// A newer layout.
+    /// Another layout.
     #[error("the store at `{root}` has format {found}; this version knows {VERSION}")]
     Version {
         /// The store.
@@ -61,7 +61,7 @@ fn ours() -> Features {
 
 /// Decides whether `found` can be used, for writing or only for reading.
 fn judge(root: &str, found: &Features, writing: bool) -> Result<(), FormatError> {
-    if found.version > VERSION {
+    if found.version != VERSION {
         return Err(FormatError::Version { root: root.to_owned(), found: found.version });
     }
     let known = ours();
@@ -147,5 +147,6 @@ mod tests {
         assert_eq!(allowed(&with(|f| f.read_only_compatible.extend(["x".to_owned()]))), (true, false));
         assert_eq!(allowed(&with(|f| f.incompatible.extend(["x".to_owned()]))), (false, false));
         assert_eq!(allowed(&with(|f| f.version += 1)), (false, false));
+        assert_eq!(allowed(&with(|f| f.version -= 1)), (false, false));
     }
 }

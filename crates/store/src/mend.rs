@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aleph_component::{ComponentId, Digest, Entry, Manifest, Node, PackageId, StoreName, TreeId};
+use aleph_component::{ComponentId, Digest, Entry, Manifest, Node, PackageId, StoreName, TreeId, write_listing};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{
@@ -192,8 +192,8 @@ impl Store {
     /// # Errors
     /// If it cannot be written.
     pub fn replace_tree(&self, lock: &WriteLock, id: &TreeId, entries: &[Entry]) -> Result<bool, StoreError> {
-        let listing = serde_json::to_vec(entries).expect("entries serialise");
-        if TreeId::from_digest(Digest::of(&listing)) != *id || !self.has_all(entries) {
+        let listing = write_listing(entries);
+        if TreeId::from_digest(Digest::of(listing.as_bytes())) != *id || !self.has_all(entries) {
             return Ok(false);
         }
         let staging = self.stage(lock)?;

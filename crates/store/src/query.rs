@@ -99,7 +99,7 @@ impl Store {
     /// If it is not there or does not read.
     pub fn manifest_named(&self, name: &StoreName) -> Result<Manifest, StoreError> {
         let directory = self.layout().entry(name);
-        let path = directory.join(META).join("manifest.json");
+        let path = directory.join(META).join("manifest");
         let bytes = std::fs::read(&path).context("read", &path)?;
         Manifest::from_bytes(&bytes).map_err(|source| StoreError::Manifest { path: directory, source })
     }

@@ -220,7 +220,7 @@ impl Store {
 
     /// A component's manifest, if it is the one that the directory's name names.
     fn read_component(&self, name: &str) -> Option<(ComponentId, Manifest)> {
-        let path = self.layout().store().join(name).join(META).join("manifest.json");
+        let path = self.layout().store().join(name).join(META).join("manifest");
         let bytes = read_if_there(&path).ok()??;
         let id = Manifest::id_of(&bytes);
         let (stated, _) = StoreName::split(name)?;

@@ -237,7 +237,7 @@ impl TreeBuilder<'_> {
         let manifest = describe(tree, control);
         let bytes = manifest.to_bytes();
         let meta = self.directory.join(META);
-        write(&meta.join("manifest.json"), &bytes)?;
+        write(&meta.join("manifest"), &bytes)?;
         if let Some(origin) = &origin {
             write(&meta.join(ORIGIN), origins_text(std::slice::from_ref(origin)).as_bytes())?;
         }

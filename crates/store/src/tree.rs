@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use aleph_component::{Digest, Entry, Node, TreeId, from_json};
+use aleph_component::{Digest, Entry, ManifestError, Node, TreeId, read_listing, write_listing};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, chmodat, mkdirat, openat, renameat_with, symlinkat},
     io::Errno,
@@ -50,8 +50,8 @@ impl Store {
     /// # Errors
     /// If something cannot be made, or the pool lacks a content.
     pub fn write_tree(&self, lock: &WriteLock, entries: &[Entry]) -> Result<TreeId, StoreError> {
-        let listing = serde_json::to_vec(entries).expect("entries serialise");
-        let id = TreeId::from_digest(Digest::of(&listing));
+        let listing = write_listing(entries);
+        let id = TreeId::from_digest(Digest::of(listing.as_bytes()));
         let target = self.layout().tree(&id);
         if target.exists() {
             return Ok(id);
@@ -68,11 +68,11 @@ impl Store {
     }
 
     /// Writes a tree's directory: its listing and what that says.
-    pub(crate) fn fill_tree(&self, directory: &Path, listing: &[u8], entries: &[Entry]) -> Result<(), StoreError> {
+    pub(crate) fn fill_tree(&self, directory: &Path, listing: &str, entries: &[Entry]) -> Result<(), StoreError> {
         let root = directory.join("root");
         make_directory(directory)?;
         make_directory(&root)?;
-        write(&directory.join("tree.json"), listing)?;
+        write(&directory.join("listing"), listing.as_bytes())?;
         make_directories(&root, entries)?;
         Ok(fill(self.objects(), &root, entries)?)
     }
@@ -120,10 +120,15 @@ impl Store {
     /// If it is not there or its listing does not read.
     pub fn tree_entries(&self, id: &TreeId) -> Result<Vec<Entry>, StoreError> {
         let directory = self.layout().tree(id);
-        let path = directory.join("tree.json");
+        let path = directory.join("listing");
         let bytes = read_if_there(&path)?.unwrap_or_default();
-        from_json(&bytes).map_err(|source| StoreError::Manifest { path: directory, source: source.into() })
+        listed(&bytes).map_err(|source| StoreError::Manifest { path: directory, source })
     }
+}
+
+/// The entries that the bytes of a tree's listing say.
+pub(crate) fn listed(bytes: &[u8]) -> Result<Vec<Entry>, ManifestError> {
+    Ok(read_listing(std::str::from_utf8(bytes)?)?)
 }
 
 /// The bits that a tree gives a directory recorded with `mode`: never set-id, and never closed to its owner.

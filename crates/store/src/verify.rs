@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use aleph_component::{Digest, Entry, Linked, Manifest, PackageId, StoreName, TreeId};
+use aleph_component::{Digest, Linked, Manifest, PackageId, StoreName, TreeId};
 
 use crate::{
     FsError, Store, StoreError, WriteLock,
@@ -257,13 +257,13 @@ impl Store {
             let found = path.exists().then(|| (Unit::Tree(name.to_owned()), Damage::Stray { path }));
             return Ok(found.into_iter().collect());
         }
-        let bytes = read_if_there(&path.join("tree.json")).ok().flatten().unwrap_or_default();
+        let bytes = read_if_there(&path.join("listing")).ok().flatten().unwrap_or_default();
         let same = TreeId::from_digest(Digest::of(&bytes)).to_string() == name;
         let mut damage = Vec::new();
-        match serde_json::from_slice::<Vec<Entry>>(&bytes) {
+        match crate::tree::listed(&bytes) {
             Ok(entries) if same => {
                 verify_listing(&path.join("root"), (Kind::Tree, &entries), (inodes, self.objects()), &mut damage)?;
-                strays(&path, &["root", "tree.json"], &mut damage)?;
+                strays(&path, &["root", "listing"], &mut damage)?;
             }
             _ => damage.push(Damage::Identity { path: path.clone() }),
         }
@@ -314,7 +314,7 @@ fn sealed(directory: &Path, damage: &mut Vec<Damage>) {
 
 fn verify_component(directory: &Path, name: &str, known: (&Inodes, &Objects)) -> Result<Vec<Damage>, StoreError> {
     let meta = directory.join(META);
-    let bytes = read_if_there(&meta.join("manifest.json")).ok().flatten().unwrap_or_default();
+    let bytes = read_if_there(&meta.join("manifest")).ok().flatten().unwrap_or_default();
     let same = StoreName::split(name).is_some_and(|(id, _)| id == Manifest::id_of(&bytes).to_string());
     let mut damage = Vec::new();
     if !same {
@@ -326,7 +326,7 @@ fn verify_component(directory: &Path, name: &str, known: (&Inodes, &Objects)) ->
     };
     verify_listing(directory, (Kind::Component, &manifest.tree), known, &mut damage)?;
     sealed(&meta, &mut damage);
-    strays(&meta, &["control", "manifest.json", ORIGIN], &mut damage)?;
+    strays(&meta, &["control", "manifest", ORIGIN], &mut damage)?;
     verify_listing(&meta.join("control"), (Kind::Control, &manifest.control), known, &mut damage)?;
     Ok(damage)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aleph_component::{Node, Owner};
+use aleph_component::{Entry, Node, Owner};
 use aleph_view::{Change, Difference, Generation, View, ViewError, Views, difference};
 use serde_json::json;
 
@@ -134,8 +134,9 @@ fn captured(host: &Host, printer: &Printer) -> Outcome {
         Some(capture) => store.manifest(&capture.component)?.tree,
         None => Vec::new(),
     };
-    printer.answer("captured", &tree, |entries| {
-        let line = |entry: &aleph_component::Entry| {
+    let data: Vec<_> = tree.iter().map(described).collect();
+    printer.answer("captured", &data, |_| {
+        let line = |entry: &Entry| {
             let Owner { uid, gid } = entry.owner;
             let (mode, what) = match &entry.node {
                 Node::Directory { mode } => (format!("d{mode:04o}"), String::new()),
@@ -145,9 +146,24 @@ fn captured(host: &Host, printer: &Printer) -> Outcome {
             };
             vec![mode, format!("{uid}:{gid}"), format!("/{}", entry.path), what]
         };
-        table(&entries.iter().map(line).collect::<Vec<_>>())
+        table(&tree.iter().map(line).collect::<Vec<_>>())
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The JSON form of an entry.
+fn described(Entry { path, owner: Owner { uid, gid }, node }: &Entry) -> serde_json::Value {
+    let path = path.as_str();
+    match node {
+        Node::Directory { mode } => json!({ "path": path, "kind": "directory", "uid": uid, "gid": gid, "mode": mode }),
+        Node::File { digest, size, mode } => json!({
+            "path": path, "kind": "file", "uid": uid, "gid": gid, "mode": mode, "size": size, "digest": digest,
+        }),
+        Node::Symlink { target } => {
+            json!({ "path": path, "kind": "symlink", "uid": uid, "gid": gid, "target": target })
+        }
+        Node::Absent => json!({ "path": path, "kind": "absent", "uid": uid, "gid": gid }),
+    }
 }
 
 fn prune(host: &Host, printer: &Printer, keep: usize) -> Outcome {

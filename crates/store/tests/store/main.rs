@@ -134,7 +134,7 @@ fn names_that_cannot_be_are_refused() {
         |name: &str, size: u64| tree.file(path(name), (0o644, owner, size), &mut &b"abc"[..], &mut |_| ()).unwrap_err();
     assert!(matches!(file("escape/passwd", 3), StoreError::NotADirectory { .. }));
     assert!(matches!(file("escape", 3), StoreError::Duplicate { .. }));
-    assert!(matches!(file(".aleph/manifest.json", 3), StoreError::Duplicate { .. }));
+    assert!(matches!(file(".aleph/manifest", 3), StoreError::Duplicate { .. }));
     assert!(matches!(file(".link/x", 3), StoreError::Duplicate { .. }));
     assert!(matches!(file("short", 4), StoreError::Length { found: 3, .. }));
     assert!(matches!(file("long", 2), StoreError::Length { .. }));

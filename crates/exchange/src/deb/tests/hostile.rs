@@ -40,10 +40,7 @@ fn names_that_leave_the_tree() {
 
 #[test]
 fn names_that_are_not_ours_to_give() {
-    check_data(
-        Tar::default().file("./.aleph/manifest.json", "{}"),
-        "`.aleph/manifest.json`, a name that is kept for the store",
-    );
+    check_data(Tar::default().file("./.aleph/manifest", "{}"), "`.aleph/manifest`, a name that is kept for the store");
     check_data(Tar::default().symlink("./.aleph", "/"), "`.aleph`, a name that is kept for the store");
     check_data(Tar::default().directory("./.link/"), "`.link`, a name that is kept for the store");
     check_data(Tar::default().file("./a\nb", "x"), "control character");
