@@ -4,5 +4,12 @@
 //! read is never an argument for `relink`.
 
 mod change;
+pub mod elf;
+mod symbols;
+mod text;
+mod verdict;
 
 pub use change::{Change, Effect};
+pub use symbols::{Around, Nothing, Pair};
+pub use text::demangle;
+pub use verdict::{Evidence, Judgement, Options, Types, Verdict, judge};

@@ -1,0 +1,258 @@
+//! Comparison by symbols: what a dynamic linker would find for a consumer in the new provider that it found in the old.
+//!
+//! It sees names, versions, kinds and sizes, not types: that all of them agree is necessary, never sufficient.
+
+mod around;
+mod fate;
+mod file;
+mod finding;
+mod index;
+mod interpose;
+mod needs;
+
+use std::{cell::OnceCell, collections::HashSet, rc::Rc};
+
+pub(crate) use around::Loaded;
+pub use around::{Around, Nothing};
+pub(crate) use finding::Finding;
+use index::Index;
+
+use crate::{
+    elf::{Facts, Symbol},
+    text::{described, lossy, versioned},
+};
+use fate::Reference;
+
+/// An old provider and a new one, prepared to be judged for many consumers.
+pub struct Pair<'f> {
+    pub(crate) old: &'f Facts,
+    pub(crate) new: &'f Facts,
+    old_index: Index<'f>,
+    new_index: Index<'f>,
+    /// Exports of the new one whose names the old one does not export.
+    added: Vec<&'f Symbol>,
+    /// What any consumer meets.
+    whole: Vec<Finding>,
+}
+
+impl<'f> Pair<'f> {
+    /// Prepares a pair: the exports of both are indexed once.
+    pub fn new(old: &'f Facts, new: &'f Facts) -> Self {
+        let (old_index, new_index) = (Index::new(old), Index::new(new));
+        let is_added = |symbol: &&Symbol| old_index.named(new.name(symbol)).is_empty();
+        let added = new.exports().iter().filter(is_added).collect();
+        let mut whole = Vec::new();
+        file::compare(old, new, &mut whole);
+        Self { old, new, old_index, new_index, added, whole }
+    }
+
+    /// The old provider's exports that an import of the consumer's is bound to.
+    pub(crate) fn bound(&self, consumer: &Facts, import: &Symbol) -> Option<&'f Symbol> {
+        let version = consumer.import_version(import).map(|(version, _)| version);
+        let found = self.old_index.find(consumer.name(import), version)?;
+        // An import that names another library's version node is that library's, unless this one has the same node.
+        let is_ours = |(version, file): (&[u8], &[u8])| {
+            Some(file) == self.old.soname() || self.old.export_version(found) == Some(version)
+        };
+        consumer.import_version(import).is_none_or(is_ours).then_some(found)
+    }
+
+    /// Whether the consumer has anything to do with the old provider.
+    pub(crate) fn is_used_by(&self, consumer: &Facts) -> bool {
+        consumer.needed().any(|needed| Some(needed) == self.old.soname())
+            || consumer.imports().iter().any(|import| self.bound(consumer, import).is_some())
+    }
+
+    /// Names of the exports through which this consumer meets both providers.
+    pub(crate) fn used_names(&self, consumer: &Facts) -> HashSet<&'f [u8]> {
+        let bound = consumer.imports().iter().filter_map(|import| self.bound(consumer, import));
+        bound.map(|symbol| self.old.name(symbol)).filter(|name| !self.new_index.named(name).is_empty()).collect()
+    }
+
+    /// The differences that this consumer meets; without one, those that any could meet.
+    pub(crate) fn compare(&self, consumer: Option<&Facts>, around: &dyn Around) -> Vec<Finding> {
+        let mut findings = self.whole.clone();
+        let loaded = OnceCell::new();
+        let loaded = || Rc::clone(loaded.get_or_init(|| Rc::new(self.loaded(consumer, around))));
+        file::compare_tls(self.old, self.new, consumer, &mut findings);
+        match consumer {
+            Some(consumer) => {
+                self.compare_nodes(consumer, &mut findings);
+                self.compare_imports(consumer, &loaded, &mut findings);
+                self.compare_reliance(consumer, &loaded, &mut findings);
+                interpose::compare(self, consumer, &mut findings);
+            }
+            None => self.compare_all(&loaded, &mut findings),
+        }
+        needs::compare(self.old, self.new, consumer, &loaded, &mut findings);
+        findings.sort_by(|a, b| (b.change.effect, &a.change).cmp(&(a.change.effect, &b.change)));
+        findings.dedup();
+        findings
+    }
+
+    fn loaded(&self, consumer: Option<&Facts>, around: &dyn Around) -> Loaded {
+        let own: Vec<&[u8]> = self.old.soname().into_iter().chain(self.new.soname()).collect();
+        let files: Vec<&Facts> = consumer.into_iter().chain([self.new]).collect();
+        Loaded::new(&files, &own, around)
+    }
+
+    /// A dynamic linker looks for version nodes before it looks for symbols.
+    fn compare_nodes(&self, consumer: &Facts, findings: &mut Vec<Finding>) {
+        let has = |facts: &Facts, node: &[u8]| facts.defined_versions().any(|(defined, _)| defined == node);
+        for (file, node, is_weak) in consumer.needed_versions() {
+            if Some(file) != self.old.soname() || !has(self.old, node) || has(self.new, node) {
+                continue;
+            }
+            let text = format!("version node {} of {} is gone", lossy(node), lossy(file));
+            let label = versioned(b"", Some(node));
+            findings.push(if is_weak { Finding::unclear(label, text) } else { Finding::breaks(label, text) });
+        }
+    }
+
+    fn compare_imports(&self, consumer: &Facts, loaded: &dyn Fn() -> Rc<Loaded>, findings: &mut Vec<Finding>) {
+        for import in consumer.imports() {
+            let name = consumer.name(import);
+            let version = consumer.import_version(import).map(|(version, _)| version);
+            let reference = Reference { name, version, import: Some(import) };
+            match self.bound(consumer, import) {
+                Some(old) => self.compare_one(reference, old, loaded, findings),
+                None => self.compare_new(consumer, reference, loaded, findings),
+            }
+        }
+    }
+
+    /// All that the old one exports, as an import of somebody's.
+    fn compare_all(&self, loaded: &dyn Fn() -> Rc<Loaded>, findings: &mut Vec<Finding>) {
+        for old in self.old.exports() {
+            let version = self.old.export_version(old).filter(|_| !self.is_base(old));
+            let reference = Reference { name: self.old.name(old), version, import: None };
+            self.compare_one(reference, old, loaded, findings);
+        }
+        for new in &self.added {
+            let label = versioned(self.new.name(new), self.new.export_version(new));
+            findings.push(Finding::compatible(label, format!("{} is new", described(self.new, new))));
+        }
+    }
+
+    fn is_base(&self, symbol: &Symbol) -> bool {
+        symbol.version.and_then(|index| self.old.definitions.get(usize::from(index))).is_some_and(|node| node.is_base)
+    }
+
+    fn compare_one(
+        &self,
+        reference: Reference<'_>,
+        old: &Symbol,
+        loaded: &dyn Fn() -> Rc<Loaded>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let found = self.new_index.find(reference.name, reference.version);
+        // What had a version node must have the same one: a linker would take any without a node, and warn.
+        let had_node = reference.version.is_some() && self.old.export_version(old) == reference.version;
+        let found = found.filter(|new| !had_node || self.new.export_version(new) == reference.version);
+        if let Some(new) = found {
+            fate::compare(reference, (self.old, old), (self.new, new), findings);
+            return;
+        }
+        let what = described(self.old, old);
+        let of = reference.version.map(|version| format!(" of version {}", lossy(version))).unwrap_or_default();
+        let known = loaded();
+        if let Some(library) = known.resolve(reference.name, reference.version) {
+            let to = library.soname().map_or_else(|| "another library".into(), lossy);
+            // The same node of another file, or a file that came with the change: nothing else of that name.
+            let is_asked = |facts: &Facts| facts.needed().any(|needed| Some(needed) == library.soname());
+            let is_moved = reference.version.is_some() || is_asked(self.new) && !is_asked(self.old);
+            findings.push(if is_moved {
+                Finding::compatible(reference.label(), format!("{what}{of} moved to {to}")).elsewhere()
+            } else {
+                let text = format!("{what}{of} is gone; the consumer would get that of {to}, which may be another one");
+                Finding::unclear(reference.label(), text)
+            });
+            return;
+        }
+        let others = self.new_index.named(reference.name);
+        let text = match others.iter().find_map(|symbol| self.new.export_version(symbol)) {
+            Some(version) => format!("{what}{of} is gone; there is one of version {}", lossy(version)),
+            None if !others.is_empty() => format!("{what}{of} is gone; there is one without a version"),
+            None => format!("{what}{of} is gone"),
+        };
+        if reference.import.is_some_and(Symbol::is_weak) {
+            let text = format!("{text}; the consumer can do without, and would do something else");
+            findings.push(Finding::unclear(reference.label(), text));
+        } else {
+            findings.push(Finding::breaks(reference.label(), text));
+        }
+    }
+
+    /// An import that the old provider did not satisfy, and the new one would.
+    fn compare_new(
+        &self,
+        consumer: &Facts,
+        reference: Reference<'_>,
+        loaded: &dyn Fn() -> Rc<Loaded>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let Some(new) = self.new_index.find(reference.name, reference.version) else { return };
+        let import = reference.import.and_then(|import| consumer.import_version(import));
+        if import.is_some_and(|(version, _)| self.new.export_version(new) != Some(version)) {
+            return;
+        }
+        let known = loaded();
+        let what = described(self.new, new);
+        let elsewhere = known.resolve(reference.name, reference.version);
+        let is_weak = reference.import.is_some_and(Symbol::is_weak);
+        if elsewhere.is_none() && is_weak && known.unseen.is_empty() {
+            let text = format!("{what}, which the consumer did without, is defined now: it would do something else");
+            findings.push(Finding::unclear(reference.label(), text));
+            return;
+        }
+        if elsewhere.is_none()
+            && (known.unseen.is_empty() || import.is_some_and(|(_, file)| known.library(file).is_some()))
+        {
+            // Whoever defined it does not any more.
+            findings.push(Finding::compatible(reference.label(), format!("{what} is defined by it now")));
+            return;
+        }
+        let position = |soname: Option<&[u8]>| consumer.needed().position(|needed| Some(needed) == soname);
+        let (own, others) = (position(self.old.soname()), elsewhere.and_then(|facts| position(facts.soname())));
+        if let (Some(own), Some(others)) = (own, others)
+            && others < own
+        {
+            return;
+        }
+        let text =
+            format!("{what}, which the consumer has from elsewhere, is defined by it now and may take its place");
+        findings.push(Finding::unclear(reference.label(), text));
+    }
+
+    /// Libraries that the consumer never asked for, and had because the old provider did.
+    fn compare_reliance(&self, consumer: &Facts, loaded: &dyn Fn() -> Rc<Loaded>, findings: &mut Vec<Finding>) {
+        let asked: HashSet<&[u8]> = consumer.needed().chain(self.new.needed()).collect();
+        let gone: Vec<&[u8]> = self.old.needed().filter(|soname| !asked.contains(soname)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        for import in consumer.imports().iter().filter(|import| !import.is_weak()) {
+            let name = consumer.name(import);
+            let origin = consumer.import_version(import);
+            let version = origin.map(|(version, _)| version);
+            let is_from_gone = origin.is_none_or(|(_, file)| gone.contains(&file));
+            let is_own = index::find(consumer, name, version).is_some();
+            if !is_from_gone || is_own || self.bound(consumer, import).is_some() {
+                continue;
+            }
+            let known = loaded();
+            if self.new_index.find(name, version).is_some() || known.resolve(name, version).is_some() {
+                continue;
+            }
+            let names: Vec<_> = gone.iter().map(|soname| lossy(soname)).collect();
+            let text = format!(
+                "it no longer needs {}, from which the consumer may have {}",
+                names.join(", "),
+                described(consumer, import)
+            );
+            let label = versioned(name, version);
+            let is_sure = origin.is_some() || known.unseen.is_empty();
+            findings.push(if is_sure { Finding::breaks(label, text) } else { Finding::unclear(label, text) });
+        }
+    }
+}

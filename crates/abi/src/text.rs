@@ -1,0 +1,65 @@
+//! Names as a person reads them.
+
+use std::borrow::Cow;
+
+use crate::elf::{Facts, Symbol, SymbolKind};
+
+/// Longer names are shown as they are: demangling can make a name of many times its length.
+const LONGEST: usize = 4096;
+
+/// A symbol's name as its source spells it: demangled if it is C++, with a mark for bytes that are no text.
+pub fn demangle(name: &[u8]) -> Cow<'_, str> {
+    if name.starts_with(b"_Z") && name.len() <= LONGEST {
+        let options = cpp_demangle::DemangleOptions::new().recursion_limit(128);
+        let demangled =
+            cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle_with_options(&options).ok());
+        if let Some(text) = demangled.filter(|text| text.len() <= 4 * LONGEST) {
+            return Cow::Owned(text);
+        }
+    }
+    String::from_utf8_lossy(name)
+}
+
+/// `name` or `name@VERSION`, mangled.
+pub(crate) fn versioned(name: &[u8], version: Option<&[u8]>) -> String {
+    let mut text = String::from_utf8_lossy(name).into_owned();
+    if let Some(version) = version {
+        text.push('@');
+        text.push_str(&String::from_utf8_lossy(version));
+    }
+    text
+}
+
+/// "function `foo(int)`".
+pub(crate) fn described(facts: &Facts, symbol: &Symbol) -> String {
+    format!("{} `{}`", kind(symbol.kind), demangle(facts.name(symbol)))
+}
+
+/// What a kind of symbol is called.
+pub(crate) fn kind(kind: SymbolKind) -> &'static str {
+    match kind {
+        SymbolKind::Function | SymbolKind::Indirect => "function",
+        SymbolKind::Object => "variable",
+        SymbolKind::Tls => "thread variable",
+        SymbolKind::Unknown | SymbolKind::Other => "symbol",
+    }
+}
+
+/// Bytes of a file that are nearly always text.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_as_their_source_spells_them() {
+        assert_eq!(demangle(b"_ZN3foo3barEi"), "foo::bar(int)");
+        assert_eq!(demangle(b"_Znonsense"), "_Znonsense");
+        assert_eq!(demangle(b"plain"), "plain");
+        assert_eq!(demangle(b"\xff"), "\u{fffd}");
+        assert_eq!(versioned(b"foo", Some(b"V1")), "foo@V1");
+    }
+}

@@ -1,0 +1,195 @@
+//! The verdict: what may be done with a consumer when its provider changes, and on what evidence.
+//!
+//! A false `relink` is the worst that this crate can say. So a difference that breaks, found by any evidence, is
+//! `rebuild`; evidence that should be there and is not, or says that it cannot tell, is `unknown`; and `relink` is only
+//! said when nothing that could contradict it is left to look at:
+//!
+//! | seen | evidence that `relink` rests on |
+//! |---|---|
+//! | both providers load the same bytes | symbols, types |
+//! | the types of both providers | symbols, types, and static for a consumer |
+//! | no types, but its maintainer declared that it is compatible | symbols, declared, and static for a consumer |
+//! | no types, and the caller says that symbols are enough | symbols, and static for a consumer |
+//! | neither | `unknown`, resting on symbols |
+
+mod copies;
+
+use crate::{
+    Change, Effect,
+    elf::{Facts, FileKind},
+    symbols::{Around, Finding, Pair},
+};
+
+/// What may be done with a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It works with the new provider as it is.
+    Relink,
+    /// It cannot be told.
+    Unknown,
+    /// It has to be built again.
+    Rebuild,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// What a dynamic linker finds.
+    Symbols,
+    /// The types that are reached from those symbols.
+    Types,
+    /// The text of public headers.
+    Headers,
+    /// That no code of the provider is inside the consumer.
+    Static,
+    /// A promise of the provider's maintainer.
+    Declared,
+}
+
+/// A verdict with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What may be done.
+    pub verdict: Verdict,
+    /// What says so: for `rebuild`, what found the difference.
+    pub evidence: Vec<Evidence>,
+    /// All differences that count, the worst first.
+    pub reasons: Vec<Change>,
+}
+
+/// Compares the types of the two providers.
+pub trait Types {
+    /// The differences that somebody meets who uses the exports of which `wanted` is true, by their names without
+    /// versions. Where the types of such an export are not known on both sides, that is a difference which is
+    /// [`Effect::Unclear`].
+    fn compare(&self, wanted: &dyn Fn(&[u8]) -> bool) -> Vec<Change>;
+}
+
+/// What is known besides the files' facts, and what is enough.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// The types of both providers, if both have any.
+    pub types: Option<&'a dyn Types>,
+    /// The other libraries of the process, in the state with the new provider.
+    pub around: &'a dyn Around,
+    /// Whether both providers load the same bytes ([`loads_the_same`](crate::elf::loads_the_same)).
+    pub is_same: bool,
+    /// Whether the maintainer of the new provider declared it compatible with the old one.
+    pub is_declared: bool,
+    /// Whether symbols are enough where there are no types.
+    pub accept_symbols: bool,
+}
+
+impl Options<'_> {
+    /// Nothing is known and nothing is enough.
+    pub const NONE: Options<'static> = Options {
+        types: None,
+        around: &crate::symbols::Nothing,
+        is_same: false,
+        is_declared: false,
+        accept_symbols: false,
+    };
+}
+
+/// Judges one consumer of the old provider; without one, whoever may use any of it.
+pub fn judge(consumer: Option<&Facts>, pair: &Pair<'_>, options: &Options<'_>) -> Judgement {
+    if options.is_same {
+        let reason = reason(Effect::Compatible, "both versions load the same bytes");
+        return Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Types], vec![reason]);
+    }
+    let copies = copies::find(consumer, pair.old);
+    let is_used = consumer.is_none_or(|consumer| pair.is_used_by(consumer));
+    if let Some(consumer) = consumer.filter(|_| !is_used && copies.is_empty()) {
+        return unrelated(consumer);
+    }
+    let findings = if is_used { pair.compare(consumer, options.around) } else { Vec::new() };
+    let types = options.types.filter(|_| is_used).map(|types| compare_types(consumer, pair, types));
+    weigh(consumer.is_some(), findings, types, copies, options)
+}
+
+impl Judgement {
+    fn new(verdict: Verdict, evidence: impl IntoIterator<Item = Evidence>, mut reasons: Vec<Change>) -> Self {
+        reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
+        reasons.dedup();
+        Self { verdict, evidence: evidence.into_iter().collect(), reasons }
+    }
+}
+
+fn reason(effect: Effect, text: &str) -> Change {
+    Change { effect, symbol: String::new(), text: text.to_owned() }
+}
+
+/// A consumer that neither asks for the provider nor has anything of it.
+fn unrelated(consumer: &Facts) -> Judgement {
+    let opens = |name: &[u8]| [&b"dlopen"[..], b"dlmopen"].contains(&name);
+    if consumer.imports().iter().any(|import| opens(consumer.name(import))) {
+        let reason = reason(Effect::Unclear, "the consumer opens libraries by names that it does not tell (dlopen)");
+        return Judgement::new(Verdict::Unknown, [Evidence::Symbols, Evidence::Static], vec![reason]);
+    }
+    let reason = reason(Effect::Compatible, "the consumer does not use it");
+    Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Static], vec![reason])
+}
+
+fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types) -> Vec<Change> {
+    match consumer {
+        None => types.compare(&|_| true),
+        Some(consumer) => {
+            let used = pair.used_names(consumer);
+            types.compare(&|name| used.contains(name))
+        }
+    }
+}
+
+fn weigh(
+    has_consumer: bool,
+    findings: Vec<Finding>,
+    types: Option<Vec<Change>>,
+    copies: Vec<Change>,
+    options: &Options<'_>,
+) -> Judgement {
+    // Where the types were seen, what symbols only hint at is settled.
+    let settled = types.is_some();
+    let settle = |mut finding: Finding| {
+        if settled && finding.is_elsewhere && finding.change.effect == Effect::Compatible {
+            finding.change.effect = Effect::Unclear;
+            finding.change.text.push_str(", where its type was not compared");
+        }
+        finding.change
+    };
+    let findings = findings.into_iter().filter(|finding| !(finding.is_hint && settled));
+    let symbols: Vec<Change> = findings.map(settle).collect();
+    let worst = |changes: &[Change]| changes.iter().map(|change| change.effect).max().unwrap_or(Effect::Compatible);
+    let found = [
+        (Evidence::Symbols, worst(&symbols)),
+        (Evidence::Types, types.as_deref().map_or(Effect::Compatible, worst)),
+        (Evidence::Static, worst(&copies)),
+    ];
+    let mut reasons: Vec<Change> = symbols.into_iter().chain(types.into_iter().flatten()).chain(copies).collect();
+    let that_say = |effect| found.iter().filter(move |(_, worst)| *worst == effect).map(|(evidence, _)| *evidence);
+    if that_say(Effect::Breaks).next().is_some() {
+        return Judgement::new(Verdict::Rebuild, that_say(Effect::Breaks), reasons);
+    }
+    let of_consumer = has_consumer.then_some(Evidence::Static);
+    if that_say(Effect::Unclear).next().is_some() {
+        let seen = [Evidence::Symbols].into_iter().chain(settled.then_some(Evidence::Types)).chain(of_consumer);
+        return Judgement::new(Verdict::Unknown, seen, reasons);
+    }
+    let symbols_and = |more: Option<Evidence>| [Evidence::Symbols].into_iter().chain(more).chain(of_consumer);
+    if settled {
+        return Judgement::new(Verdict::Relink, symbols_and(Some(Evidence::Types)), reasons);
+    }
+    if options.is_declared {
+        let evidence = [Evidence::Symbols].into_iter().chain(of_consumer).chain([Evidence::Declared]);
+        return Judgement::new(Verdict::Relink, evidence, reasons);
+    }
+    if options.accept_symbols {
+        return Judgement::new(Verdict::Relink, symbols_and(None), reasons);
+    }
+    reasons.push(reason(Effect::Unclear, "it rests on symbols alone: the types cannot be seen on both sides"));
+    Judgement::new(Verdict::Unknown, [Evidence::Symbols], reasons)
+}
+
+/// Whether the provider's code is copied into whoever uses it.
+fn is_copied_in(provider: &Facts) -> bool {
+    matches!(provider.kind(), FileKind::Archive | FileKind::Relocatable)
+}
