@@ -12,4 +12,4 @@ mod verdict;
 pub use change::{Change, Effect};
 pub use symbols::{Around, Nothing, Pair};
 pub use text::demangle;
-pub use verdict::{Evidence, Judgement, Options, Types, Verdict, judge};
+pub use verdict::{Evidence, Judgement, Options, Suppression, Types, Verdict, judge};

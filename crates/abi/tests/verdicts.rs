@@ -269,6 +269,18 @@ fn code_that_is_inside_is_not_relinked() {
 }
 
 #[test]
+fn names_are_looked_up_at_run_time() {
+    let two = Source("int f(void) { return 1; } int g(void) { return 2; }", "");
+    let one = Source("int f(void) { return 1; }", "");
+    let text = "#include <dlfcn.h>\nint main(void) { void *library = dlopen(\"libx.so.1\", RTLD_NOW); \
+                int (*g)(void) = (int (*)(void))dlsym(library, \"g\"); return g ? g() : 1; }";
+    let text = text.replace("\"g\"", "\"gamma\"");
+    let (two, renamed) = (two.0.replace('g', "gamma"), one.0);
+    check(Source(&two, ""), Source(renamed, ""), Source(&text, "-Wl,--as-needed"), Rebuild, "function `gamma` is gone");
+    check(Source(&two, ""), Source(&two, ""), Source(&text, "-Wl,--as-needed"), Relink, "");
+}
+
+#[test]
 fn without_a_consumer_everything_counts() {
     let check = |old: &str, new: &str, verdict: Verdict, reason: &str| {
         let judgement = judged(Source(old, ""), Source(new, ""), None, "");

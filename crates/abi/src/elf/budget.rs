@@ -12,7 +12,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn of(length: usize) -> Self {
-        Self { steps: length.saturating_add(4096), names: length.saturating_add(4096), scan: length }
+        Self { steps: length.saturating_add(4096), names: length.saturating_add(4096), scan: length.saturating_mul(2) }
     }
 
     /// One more entry of any table.

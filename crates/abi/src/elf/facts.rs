@@ -199,6 +199,7 @@ pub struct Facts {
     pub(crate) has_executable_stack: bool,
     pub(crate) inclusions: Vec<Inclusion>,
     pub(crate) members: Vec<Name>,
+    pub(crate) strings: Vec<Name>,
 }
 
 impl Facts {
@@ -221,6 +222,7 @@ impl Facts {
             has_executable_stack: false,
             inclusions: Vec::new(),
             members: Vec::new(),
+            strings: Vec::new(),
         }
     }
 
@@ -358,6 +360,16 @@ impl Facts {
     /// Evidence of what was linked into it.
     pub fn inclusions(&self) -> &[Inclusion] {
         &self.inclusions
+    }
+
+    /// Names that it may look up at run time, and libraries that it may open, sorted; empty if it looks up nothing.
+    pub fn strings(&self) -> impl Iterator<Item = &[u8]> {
+        self.strings.iter().map(|&name| self.names.get(name))
+    }
+
+    /// Whether it imports one of these.
+    pub(crate) fn imports_any(&self, names: &[&[u8]]) -> bool {
+        self.imports.iter().any(|import| names.contains(&self.names.get(import.name)))
     }
 
     /// The members of an archive.

@@ -20,6 +20,7 @@ mod object_file;
 mod read;
 mod relocations;
 mod same;
+mod strings;
 mod symbols;
 mod versions;
 

@@ -8,7 +8,7 @@ use object::{
 
 use super::{
     ElfError, Facts, FileKind, Platform, archive, budget::Budget, damaged, dynamic, inclusions, names::Name, notes,
-    object_file, relocations::Relocated, symbols, versions::Versions,
+    object_file, relocations::Relocated, strings, symbols, versions::Versions,
 };
 
 /// What one file is read through.
@@ -88,6 +88,7 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Input<'data, Elf> {
         }
         self.read_debug_link();
         inclusions::read(self)?;
+        strings::read(self)?;
         sort(&mut self.facts);
         Ok(())
     }

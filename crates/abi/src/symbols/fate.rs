@@ -11,13 +11,35 @@ use crate::{
 pub(crate) struct Reference<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) version: Option<&'a [u8]>,
-    /// The import, if there is a consumer.
-    pub(crate) import: Option<&'a Symbol>,
+    pub(crate) by: By<'a>,
+}
+
+/// Who makes a reference.
+#[derive(Clone, Copy)]
+pub(crate) enum By<'a> {
+    /// Anybody, in any way.
+    Anyone,
+    /// A consumer, by this import of its own.
+    Import(&'a Symbol),
+    /// A consumer that looks the name up at run time.
+    Lookup,
 }
 
 impl Reference<'_> {
     fn may_be_copied(&self) -> bool {
-        self.import.is_none_or(Symbol::is_copied)
+        match self.by {
+            By::Anyone => true,
+            By::Import(import) => import.is_copied(),
+            By::Lookup => false,
+        }
+    }
+
+    /// The import, if it is one.
+    pub(crate) fn import(&self) -> Option<&Symbol> {
+        match self.by {
+            By::Import(import) => Some(import),
+            By::Anyone | By::Lookup => None,
+        }
     }
 
     pub(crate) fn label(&self) -> String {
@@ -69,7 +91,7 @@ pub(crate) fn compare(
         compare_reach(reference, &what, (old_facts, old), (new_facts, new), findings);
     }
     let is_protected_now = old.visibility == Visibility::Default && new.visibility == Visibility::Protected;
-    if is_protected_now && old_class == Class::Code && reference.import.is_some_and(Symbol::is_address_taken) {
+    if is_protected_now && old_class == Class::Code && reference.import().is_some_and(Symbol::is_address_taken) {
         let text = format!("{what} is protected now: its address is another one for the library than for the program");
         findings.push(Finding::unclear(reference.label(), text));
     }
@@ -84,7 +106,7 @@ pub(crate) fn compare(
 
 fn compare_sizes(reference: Reference<'_>, what: &str, old: &Symbol, new: &Symbol, findings: &mut Vec<Finding>) {
     let is_thread = old.kind == SymbolKind::Tls;
-    let expected = match reference.import {
+    let expected = match reference.import() {
         Some(import) if import.is_copied() => import.size,
         _ => old.size,
     };
@@ -94,7 +116,7 @@ fn compare_sizes(reference: Reference<'_>, what: &str, old: &Symbol, new: &Symbo
     let verb = if new.size > expected { "grew" } else { "shrank" };
     let text = format!("{what} {verb} from {expected} to {} bytes", new.size);
     findings.push(if reference.may_be_copied() && !is_thread {
-        let copier = if reference.import.is_some() { "the program has" } else { "programs may have" };
+        let copier = if reference.import().is_some() { "the program has" } else { "programs may have" };
         Finding::breaks(reference.label(), format!("{text}; {copier} a copy of it at the old size"))
     } else if new.size < expected {
         Finding::breaks(
@@ -122,13 +144,13 @@ fn compare_reach(
         return;
     }
     let own = |facts: &Facts, symbol: &Symbol| symbol.visibility == Visibility::Protected || facts.is_symbolic();
-    let copier = if reference.import.is_some() { "the program's copy" } else { "a program's copy" };
+    let copier = if reference.import().is_some() { "the program's copy" } else { "a program's copy" };
     if own(new_facts, new) && !own(old_facts, old) {
         let why =
             if new.visibility == Visibility::Protected { "is protected now" } else { "is bound with -Bsymbolic now" };
         let text = format!("{what} {why}: the library no longer sees {copier} of it");
         findings.push(Finding::breaks(reference.label(), text));
-    } else if reference.import.is_some() && old.is_relocated() && !new.is_relocated() && !own(old_facts, old) {
+    } else if reference.import().is_some() && old.is_relocated() && !new.is_relocated() && !own(old_facts, old) {
         let text = format!(
             "{what} is no longer reached through the dynamic linker by its own library, which may not see {copier} of it"
         );

@@ -21,7 +21,17 @@ use crate::{
     elf::{Facts, Symbol},
     text::{described, lossy, versioned},
 };
-use fate::Reference;
+use fate::{By, Reference};
+
+/// What is known besides the files that are compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// The other libraries, before and after.
+    pub(crate) before: &'a dyn Around,
+    pub(crate) around: &'a dyn Around,
+    /// Names that the consumer looks up at run time, where that was declared.
+    pub(crate) opened: &'a [&'a [u8]],
+}
 
 /// An old provider and a new one, prepared to be judged for many consumers.
 pub struct Pair<'f> {
@@ -57,32 +67,54 @@ impl<'f> Pair<'f> {
         consumer.import_version(import).is_none_or(is_ours).then_some(found)
     }
 
-    /// Whether the consumer has anything to do with the old provider.
-    pub(crate) fn is_used_by(&self, consumer: &Facts) -> bool {
+    /// Whether the consumer is linked to the old provider.
+    pub(crate) fn is_linked_to(&self, consumer: &Facts) -> bool {
         consumer.needed().any(|needed| Some(needed) == self.old.soname())
             || consumer.imports().iter().any(|import| self.bound(consumer, import).is_some())
     }
 
+    /// Whether the consumer seems to open the old provider at run time: it has its soname, or the beginning of it.
+    pub(crate) fn is_opened_by(&self, consumer: &Facts) -> bool {
+        let Some(soname) = self.old.soname() else { return false };
+        let stem = memchr::memmem::find(soname, b".so").map_or(soname, |at| &soname[..at + 3]);
+        consumer.strings().any(|string| {
+            let file = memchr::memrchr(b'/', string).map_or(string, |slash| &string[slash + 1..]);
+            file == soname || file == stem
+        })
+    }
+
+    /// The old provider's exports that the consumer looks up by name, as far as that can be seen, or was declared.
+    fn lookups(&self, consumer: &Facts, declared: &[&[u8]]) -> Vec<&'f Symbol> {
+        let names = consumer.strings().chain(declared.iter().copied());
+        let default = |name| self.old_index.named(name).iter().find(|symbol| !symbol.is_hidden());
+        let imported = |symbol: &Symbol| {
+            let name = self.old.name(symbol);
+            consumer.imports().binary_search_by(|import| consumer.name(import).cmp(name)).is_ok()
+        };
+        names.filter_map(default).filter(|symbol| !imported(symbol)).collect()
+    }
+
     /// Names of the exports through which this consumer meets both providers.
-    pub(crate) fn used_names(&self, consumer: &Facts) -> HashSet<&'f [u8]> {
+    pub(crate) fn used_names(&self, consumer: &Facts, declared: &[&[u8]]) -> HashSet<&'f [u8]> {
         let bound = consumer.imports().iter().filter_map(|import| self.bound(consumer, import));
-        bound.map(|symbol| self.old.name(symbol)).filter(|name| !self.new_index.named(name).is_empty()).collect()
+        let used = bound.chain(self.lookups(consumer, declared)).map(|symbol| self.old.name(symbol));
+        used.filter(|name| !self.new_index.named(name).is_empty()).collect()
     }
 
     /// The differences that this consumer meets; without one, those that any could meet.
-    pub(crate) fn compare(&self, consumer: Option<&Facts>, around: &dyn Around) -> Vec<Finding> {
+    pub(crate) fn compare(&self, consumer: Option<&Facts>, known: &Known<'_>) -> Vec<Finding> {
         let mut findings = self.whole.clone();
         let loaded = OnceCell::new();
-        let loaded = || Rc::clone(loaded.get_or_init(|| Rc::new(self.loaded(consumer, around))));
+        let loaded = || Rc::clone(loaded.get_or_init(|| Rc::new(self.loaded(consumer, known.around))));
         file::compare_tls(self.old, self.new, consumer, &mut findings);
         match consumer {
             Some(consumer) => {
                 self.compare_nodes(consumer, &mut findings);
-                self.compare_imports(consumer, &loaded, &mut findings);
+                self.compare_imports(consumer, known, &loaded, &mut findings);
                 self.compare_reliance(consumer, &loaded, &mut findings);
                 interpose::compare(self, consumer, &mut findings);
             }
-            None => self.compare_all(&loaded, &mut findings),
+            None => self.compare_all(known, &loaded, &mut findings),
         }
         needs::compare(self.old, self.new, consumer, &loaded, &mut findings);
         findings.sort_by(|a, b| (b.change.effect, &a.change).cmp(&(a.change.effect, &b.change)));
@@ -109,24 +141,34 @@ impl<'f> Pair<'f> {
         }
     }
 
-    fn compare_imports(&self, consumer: &Facts, loaded: &dyn Fn() -> Rc<Loaded>, findings: &mut Vec<Finding>) {
+    fn compare_imports(
+        &self,
+        consumer: &Facts,
+        known: &Known<'_>,
+        loaded: &dyn Fn() -> Rc<Loaded>,
+        findings: &mut Vec<Finding>,
+    ) {
         for import in consumer.imports() {
             let name = consumer.name(import);
             let version = consumer.import_version(import).map(|(version, _)| version);
-            let reference = Reference { name, version, import: Some(import) };
+            let reference = Reference { name, version, by: By::Import(import) };
             match self.bound(consumer, import) {
-                Some(old) => self.compare_one(reference, old, loaded, findings),
+                Some(old) => self.compare_one(reference, old, known, loaded, findings),
                 None => self.compare_new(consumer, reference, loaded, findings),
             }
+        }
+        for old in self.lookups(consumer, known.opened) {
+            let reference = Reference { name: self.old.name(old), version: None, by: By::Lookup };
+            self.compare_one(reference, old, known, loaded, findings);
         }
     }
 
     /// All that the old one exports, as an import of somebody's.
-    fn compare_all(&self, loaded: &dyn Fn() -> Rc<Loaded>, findings: &mut Vec<Finding>) {
+    fn compare_all(&self, known: &Known<'_>, loaded: &dyn Fn() -> Rc<Loaded>, findings: &mut Vec<Finding>) {
         for old in self.old.exports() {
             let version = self.old.export_version(old).filter(|_| !self.is_base(old));
-            let reference = Reference { name: self.old.name(old), version, import: None };
-            self.compare_one(reference, old, loaded, findings);
+            let reference = Reference { name: self.old.name(old), version, by: By::Anyone };
+            self.compare_one(reference, old, known, loaded, findings);
         }
         for new in &self.added {
             let label = versioned(self.new.name(new), self.new.export_version(new));
@@ -142,6 +184,7 @@ impl<'f> Pair<'f> {
         &self,
         reference: Reference<'_>,
         old: &Symbol,
+        known: &Known<'_>,
         loaded: &dyn Fn() -> Rc<Loaded>,
         findings: &mut Vec<Finding>,
     ) {
@@ -155,13 +198,9 @@ impl<'f> Pair<'f> {
         }
         let what = described(self.old, old);
         let of = reference.version.map(|version| format!(" of version {}", lossy(version))).unwrap_or_default();
-        let known = loaded();
-        if let Some(library) = known.resolve(reference.name, reference.version) {
+        if let Some(library) = loaded().resolve(reference.name, reference.version) {
             let to = library.soname().map_or_else(|| "another library".into(), lossy);
-            // The same node of another file, or a file that came with the change: nothing else of that name.
-            let is_asked = |facts: &Facts| facts.needed().any(|needed| Some(needed) == library.soname());
-            let is_moved = reference.version.is_some() || is_asked(self.new) && !is_asked(self.old);
-            findings.push(if is_moved {
+            findings.push(if self.is_moved(reference, library, known) {
                 Finding::compatible(reference.label(), format!("{what}{of} moved to {to}")).elsewhere()
             } else {
                 let text = format!("{what}{of} is gone; the consumer would get that of {to}, which may be another one");
@@ -175,12 +214,21 @@ impl<'f> Pair<'f> {
             None if !others.is_empty() => format!("{what}{of} is gone; there is one without a version"),
             None => format!("{what}{of} is gone"),
         };
-        if reference.import.is_some_and(Symbol::is_weak) {
+        if reference.import().is_some_and(Symbol::is_weak) {
             let text = format!("{text}; the consumer can do without, and would do something else");
             findings.push(Finding::unclear(reference.label(), text));
         } else {
             findings.push(Finding::breaks(reference.label(), text));
         }
+    }
+
+    /// Whether what `library` has under this name is what the old provider had, and nothing that was there before: it
+    /// has the same version node, or came with the change.
+    fn is_moved(&self, reference: Reference<'_>, library: &Facts, known: &Known<'_>) -> bool {
+        let is_asked = |facts: &Facts| facts.needed().any(|needed| Some(needed) == library.soname());
+        let before = library.soname().and_then(|soname| known.before.library(soname));
+        let had_none = before.is_some_and(|before| index::find(&before, reference.name, None).is_none());
+        reference.version.is_some() || had_none || is_asked(self.new) && !is_asked(self.old)
     }
 
     /// An import that the old provider did not satisfy, and the new one would.
@@ -192,14 +240,14 @@ impl<'f> Pair<'f> {
         findings: &mut Vec<Finding>,
     ) {
         let Some(new) = self.new_index.find(reference.name, reference.version) else { return };
-        let import = reference.import.and_then(|import| consumer.import_version(import));
+        let import = reference.import().and_then(|import| consumer.import_version(import));
         if import.is_some_and(|(version, _)| self.new.export_version(new) != Some(version)) {
             return;
         }
         let known = loaded();
         let what = described(self.new, new);
         let elsewhere = known.resolve(reference.name, reference.version);
-        let is_weak = reference.import.is_some_and(Symbol::is_weak);
+        let is_weak = reference.import().is_some_and(Symbol::is_weak);
         if elsewhere.is_none() && is_weak && known.unseen.is_empty() {
             let text = format!("{what}, which the consumer did without, is defined now: it would do something else");
             findings.push(Finding::unclear(reference.label(), text));

@@ -13,12 +13,14 @@
 //! | neither | `unknown`, resting on symbols |
 
 mod copies;
+mod suppress;
 
 use crate::{
     Change, Effect,
     elf::{Facts, FileKind},
-    symbols::{Around, Finding, Pair},
+    symbols::{Around, Finding, Known, Pair},
 };
+pub use suppress::Suppression;
 
 /// What may be done with a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,8 +72,14 @@ pub trait Types {
 pub struct Options<'a> {
     /// The types of both providers, if both have any.
     pub types: Option<&'a dyn Types>,
-    /// The other libraries of the process, in the state with the new provider.
+    /// The other libraries of the process, as they were with the old provider.
+    pub before: &'a dyn Around,
+    /// The other libraries of the process, as they are with the new provider.
     pub around: &'a dyn Around,
+    /// Names that the consumer looks up at run time, where that was declared.
+    pub opened: &'a [&'a [u8]],
+    /// Differences that somebody knows to be harmless.
+    pub suppress: &'a [Suppression],
     /// Whether both providers load the same bytes ([`loads_the_same`](crate::elf::loads_the_same)).
     pub is_same: bool,
     /// Whether the maintainer of the new provider declared it compatible with the old one.
@@ -84,7 +92,10 @@ impl Options<'_> {
     /// Nothing is known and nothing is enough.
     pub const NONE: Options<'static> = Options {
         types: None,
+        before: &crate::symbols::Nothing,
         around: &crate::symbols::Nothing,
+        opened: &[],
+        suppress: &[],
         is_same: false,
         is_declared: false,
         accept_symbols: false,
@@ -98,12 +109,17 @@ pub fn judge(consumer: Option<&Facts>, pair: &Pair<'_>, options: &Options<'_>) -
         return Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Types], vec![reason]);
     }
     let copies = copies::find(consumer, pair.old);
-    let is_used = consumer.is_none_or(|consumer| pair.is_used_by(consumer));
+    let opens = |consumer| !options.opened.is_empty() || pair.is_opened_by(consumer);
+    let is_used = consumer.is_none_or(|consumer| pair.is_linked_to(consumer) || opens(consumer));
     if let Some(consumer) = consumer.filter(|_| !is_used && copies.is_empty()) {
         return unrelated(consumer);
     }
-    let findings = if is_used { pair.compare(consumer, options.around) } else { Vec::new() };
-    let types = options.types.filter(|_| is_used).map(|types| compare_types(consumer, pair, types));
+    if !is_used {
+        return weigh(true, Vec::new(), None, copies, options);
+    }
+    let known = Known { before: options.before, around: options.around, opened: options.opened };
+    let findings = pair.compare(consumer, &known);
+    let types = options.types.map(|types| compare_types(consumer, pair, types, options.opened));
     weigh(consumer.is_some(), findings, types, copies, options)
 }
 
@@ -121,8 +137,7 @@ fn reason(effect: Effect, text: &str) -> Change {
 
 /// A consumer that neither asks for the provider nor has anything of it.
 fn unrelated(consumer: &Facts) -> Judgement {
-    let opens = |name: &[u8]| [&b"dlopen"[..], b"dlmopen"].contains(&name);
-    if consumer.imports().iter().any(|import| opens(consumer.name(import))) {
+    if consumer.imports_any(&[b"dlopen", b"dlmopen"]) {
         let reason = reason(Effect::Unclear, "the consumer opens libraries by names that it does not tell (dlopen)");
         return Judgement::new(Verdict::Unknown, [Evidence::Symbols, Evidence::Static], vec![reason]);
     }
@@ -130,11 +145,11 @@ fn unrelated(consumer: &Facts) -> Judgement {
     Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Static], vec![reason])
 }
 
-fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types) -> Vec<Change> {
+fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types, opened: &[&[u8]]) -> Vec<Change> {
     match consumer {
         None => types.compare(&|_| true),
         Some(consumer) => {
-            let used = pair.used_names(consumer);
+            let used = pair.used_names(consumer, opened);
             types.compare(&|name| used.contains(name))
         }
     }
@@ -157,7 +172,9 @@ fn weigh(
         finding.change
     };
     let findings = findings.into_iter().filter(|finding| !(finding.is_hint && settled));
-    let symbols: Vec<Change> = findings.map(settle).collect();
+    let forgive = |change| suppress::apply(options.suppress, change);
+    let symbols: Vec<Change> = findings.map(settle).map(forgive).collect();
+    let types: Option<Vec<Change>> = types.map(|types| types.into_iter().map(forgive).collect());
     let worst = |changes: &[Change]| changes.iter().map(|change| change.effect).max().unwrap_or(Effect::Compatible);
     let found = [
         (Evidence::Symbols, worst(&symbols)),
