@@ -157,6 +157,9 @@ pub(crate) enum Command {
     /// Look after sources
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Look at what binaries promise, and judge what their consumers need when they change
+    #[command(subcommand)]
+    Abi(AbiCommand),
     /// The main job, told in a terminal, in a store of its own
     Tour,
     /// Print a script that completes arguments in a shell
@@ -219,6 +222,57 @@ pub(crate) enum SourceCommand {
     List,
     /// Ask the sources what they offer now
     Update,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AbiCommand {
+    /// Show the facts of ELF files: what they offer, what they need, what is inside
+    Show {
+        /// A file, a .deb file, or a directory
+        #[arg(value_name = "FILE")]
+        what: PathBuf,
+    },
+    /// Judge whether consumers of OLD can run with NEW as they are
+    ///
+    /// OLD and NEW are shared objects, .deb files or directories of them; libraries are paired by soname. Nothing is
+    /// run and nothing needs a store. Without a consumer, everything that OLD exports counts.
+    #[command(after_help = ABI_CODES)]
+    Diff {
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+        /// A program or library that was built against OLD, or a .deb file or directory of them: only what it uses counts
+        #[arg(long = "consumer", value_name = "FILE")]
+        consumers: Vec<PathBuf>,
+        /// Other libraries of the same process [also looked at: what lies beside NEW and FILE, and this host's libraries]
+        #[arg(long, value_name = "FILE")]
+        with: Vec<PathBuf>,
+        /// Evidence that is enough where there is no other
+        #[arg(long, value_enum, value_name = "EVIDENCE")]
+        accept: Option<Accept>,
+        /// A file of differences that are known to be harmless, each with its reason
+        #[arg(long, value_name = "FILE")]
+        suppress: Option<PathBuf>,
+    },
+}
+
+const ABI_CODES: &str = "Exit codes: 0 relink (the consumer runs with NEW as it is), 10 rebuild, 11 unknown (evidence is \
+missing); others as of every command.
+
+A verdict names what it rests on: symbols (names, versions, kinds and sizes), types (layouts and signatures), static (no \
+code of OLD is inside the consumer), declared (both are versions of one package that promises compatibility).
+
+A file of harmless differences has entries like
+  [[harmless]]
+  symbol = \"foo_internal\"
+  reason = \"it was never declared in a header\"
+with `symbol`, a part of the reason as `text`, or both.";
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accept {
+    /// Symbols: where types cannot be seen, that all symbols agree will do.
+    Symbols,
 }
 
 impl Global {

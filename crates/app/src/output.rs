@@ -33,6 +33,16 @@ struct Envelope<'a, T> {
     data: &'a T,
 }
 
+/// An envelope that says the most important things at its top.
+#[derive(Serialize)]
+struct HeadedEnvelope<'a, H, T> {
+    schema: u32,
+    kind: &'a str,
+    #[serde(flatten)]
+    head: &'a H,
+    data: &'a T,
+}
+
 impl Printer {
     pub(crate) fn new(global: &Global) -> Self {
         match global.color {
@@ -63,12 +73,22 @@ impl Printer {
 
     /// An answer: `data` as JSON of this kind, or what `human` makes of it.
     pub(crate) fn answer<T: Serialize>(&self, kind: &str, data: &T, human: impl FnOnce(&T) -> String) {
-        let text = if self.json {
-            let envelope = Envelope { schema: SCHEMA, kind, data };
-            serde_json::to_string_pretty(&envelope).unwrap_or_default()
-        } else {
-            human(data)
-        };
+        self.print(&Envelope { schema: SCHEMA, kind, data }, || human(data));
+    }
+
+    /// An answer whose JSON has the fields of `head` beside `data`.
+    pub(crate) fn headed_answer<H: Serialize, T: Serialize>(
+        &self,
+        kind: &str,
+        head: &H,
+        data: &T,
+        human: impl FnOnce(&T) -> String,
+    ) {
+        self.print(&HeadedEnvelope { schema: SCHEMA, kind, head, data }, || human(data));
+    }
+
+    fn print(&self, envelope: &impl Serialize, human: impl FnOnce() -> String) {
+        let text = if self.json { serde_json::to_string_pretty(envelope).unwrap_or_default() } else { human() };
         if !text.is_empty() {
             self.line(&text);
         }

@@ -180,7 +180,7 @@ pub(crate) struct Dynamic {
 }
 
 /// Facts of one file. Everything is as it stands in the file, nothing is judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     pub(crate) names: Names,
     pub(crate) kind: FileKind,

@@ -9,6 +9,7 @@
 
 mod archive;
 mod budget;
+mod codec;
 mod dynamic;
 mod facts;
 mod golang;
@@ -24,6 +25,7 @@ mod strings;
 mod symbols;
 mod versions;
 
+pub use codec::FactsError;
 pub use facts::{Binding, Facts, FileKind, Place, Platform, Symbol, SymbolKind, Visibility};
 pub use inclusions::Inclusion;
 pub(crate) use libraries::is_provided_by;

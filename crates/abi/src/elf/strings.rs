@@ -11,8 +11,8 @@ use super::{ElfError, read::Input};
 
 /// Functions that find a symbol by its name.
 const LOOKUPS: [&[u8]; 2] = [b"dlsym", b"dlvsym"];
-/// No shorter name is worth keeping, and no longer one is looked up.
-const LENGTHS: std::ops::RangeInclusive<usize> = 2..=256;
+/// No longer name is looked up.
+const LENGTHS: std::ops::RangeInclusive<usize> = 1..=256;
 
 /// Reads the strings, if the file looks up any.
 pub(super) fn read<Elf: FileHeader<Endian = Endianness>>(input: &mut Input<'_, Elf>) -> Result<(), ElfError> {

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod abi;
 mod add;
 mod history;
 mod import;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
         Command::View(command) => view::run(host, printer, &command),
         Command::Store(command) => store::run(host, printer, &command),
         Command::Source(command) => source::run(host, printer, &command),
+        Command::Abi(command) => abi::run(host, printer, &command),
         Command::Tour => tour::tour(host, printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "aleph", &mut std::io::stdout());

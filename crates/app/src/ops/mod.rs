@@ -1,5 +1,6 @@
 //! What several commands do: from a request to a plan, from a plan to a generation.
 
+pub(crate) mod abi;
 pub(crate) mod apply;
 pub(crate) mod archives;
 pub(crate) mod change;

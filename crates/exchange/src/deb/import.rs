@@ -135,7 +135,7 @@ fn import_reader(
 }
 
 /// Gives the bytes of every control member, and keeps them if there is a tree to be.
-fn read_control<R: Read>(
+pub(super) fn read_control<R: Read>(
     archive: &mut Archive<R>,
     mut tree: Option<&mut TreeBuilder<'_>>,
 ) -> Result<BTreeMap<String, Vec<u8>>, Refusal> {

@@ -6,6 +6,7 @@
 
 mod ar;
 mod archive;
+mod contents;
 mod control;
 mod cve;
 pub mod dpkg;
@@ -18,6 +19,7 @@ mod tarball;
 mod unpack;
 
 pub use ar::ArError;
+pub use contents::{Contents, Found, ReadError, read_contents};
 pub use control::{Control, ControlError, is_package_name, parse_control, read_control_member};
 pub use error::{ImportError, Refusal};
 pub use import::{Expected, OriginInput, import, import_with, look};

@@ -12,7 +12,7 @@ use super::{
     Bench,
     build::{CONTROL, Tar, ar, control, deb, gz, with_data, xz, zst},
 };
-use crate::deb::{Expected, Limits};
+use crate::deb::{Expected, Found, Limits, read_contents};
 
 #[test]
 fn every_packing_gives_the_same_component() {
@@ -118,4 +118,34 @@ fn what_dpkg_builds_is_what_we_read() {
         let postinst = manifest.control.iter().find(|entry| entry.path.as_str() == "postinst").unwrap();
         assert!(matches!(postinst.node, Node::File { mode: 0o755, .. }));
     }
+}
+
+#[test]
+fn contents_are_read_without_a_store() {
+    let data = Tar::default().directory("./usr/").file("./usr/a", "abc").symlink("./usr/b", "a").file("./usr/c", "");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("small.deb");
+    fs::write(&path, deb(&control(CONTROL, &[("shlibs", "libx 1 small\n")]), &data.end())).unwrap();
+    let mut found = Vec::new();
+    let contents = read_contents(&path, &Limits::default(), &mut |path, item| {
+        found.push(match item {
+            Found::File(size, reader) => {
+                let mut text = String::new();
+                std::io::Read::read_to_string(reader, &mut text)?;
+                format!("{path} {size} {text}")
+            }
+            Found::Symlink(target) => format!("{path} -> {target}"),
+        });
+        Ok(())
+    });
+    let contents = contents.unwrap();
+    assert_eq!(
+        (contents.control.name.as_str(), contents.members["shlibs"].as_slice()),
+        ("small", &b"libx 1 small\n"[..])
+    );
+    assert_eq!(found, ["usr/a 3 abc", "usr/b -> a", "usr/c 0 "]);
+    let failed = read_contents(&path, &Limits::default(), &mut |_, _| Err(std::io::Error::other("no")));
+    assert!(failed.is_err());
+    fs::write(&path, b"!<arch>\n").unwrap();
+    assert!(read_contents(&path, &Limits::default(), &mut |_, _| Ok(())).is_err());
 }

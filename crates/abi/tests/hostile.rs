@@ -1,0 +1,121 @@
+//! Real files, damaged: whatever the bytes are, reading ends with facts or an error, and stored facts are read or
+//! refused.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
+
+mod support;
+
+use aleph_abi::{
+    Options, Pair,
+    elf::{self, Facts},
+    judge,
+};
+use proptest::prelude::*;
+use support::Workshop;
+
+/// A library, a program, an object and an archive, all small, with as many kinds of tables as there are.
+fn samples() -> Vec<Vec<u8>> {
+    let workshop = Workshop::new();
+    workshop
+        .write("x.c", "int v[4] = {1}; __thread int t; int f(void) { return v[0] + t; } int g(void) { return f(); }");
+    workshop.write("map", "V1 { global: f; v; t; }; V2 { global: g; } V1;");
+    workshop.write("main.c", "#include <stdio.h>\nextern int v[]; int f(void); int main(void) { puts(\" deflate 1.2.3 \"); return v[1] + f(); }");
+    workshop.run(
+        "gcc -shared -fPIC -Wl,-soname,libx.so.1 -Wl,--version-script,map -o libx.so x.c; gcc -no-pie -fno-pic -o main main.c -L. -lx; \
+         gcc -c x.c; ar rcs libx.a x.o; strip -o stripped.so libx.so; objcopy -O elf32-x86-64 x.o x32.o",
+    );
+    let names = ["libx.so", "main", "x.o", "libx.a", "stripped.so", "x32.o"];
+    names.iter().map(|name| std::fs::read(workshop.path(name)).expect("it was made")).collect()
+}
+
+/// Reads, and if there are facts, does with them what can be done.
+fn try_all(bytes: &[u8], whole: &Facts) {
+    let Ok(facts) = elf::read(bytes) else { return };
+    let stored = facts.to_bytes();
+    assert_eq!(Facts::from_bytes(&stored).expect("they were just made"), facts);
+    for (old, new) in [(&facts, whole), (whole, &facts)] {
+        let pair = Pair::new(old, new);
+        judge(Some(&facts), &pair, &Options::NONE);
+        judge(Some(whole), &pair, &Options::NONE);
+        judge(None, &pair, &Options::NONE);
+    }
+}
+
+#[test]
+fn facts_survive_being_stored() {
+    for path in support::host_files().iter().step_by(40) {
+        let facts = support::facts(path);
+        let stored = facts.to_bytes();
+        let read = Facts::from_bytes(&stored).expect("they were just made");
+        assert_eq!(read.to_bytes(), stored, "{}", path.display());
+        assert_eq!(read.exports().len(), facts.exports().len());
+        let names =
+            |facts: &Facts| -> Vec<Vec<u8>> { facts.imports().iter().map(|s| facts.name(s).to_vec()).collect() };
+        assert_eq!(names(&read), names(&facts), "{}", path.display());
+    }
+}
+
+#[test]
+fn stored_facts_that_are_damaged_are_refused_or_differ() {
+    for sample in samples() {
+        let stored = elf::read(&sample).expect("it is whole").to_bytes();
+        for end in 0..stored.len() {
+            assert!(Facts::from_bytes(&stored[..end]).is_err(), "cut at {end}");
+        }
+        for at in 0..stored.len() {
+            let mut damaged = stored.clone();
+            damaged[at] ^= 0x55;
+            if let Ok(facts) = Facts::from_bytes(&damaged) {
+                assert_eq!(facts.to_bytes(), damaged, "one form only, changed at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_are_cut_or_changed_are_read_or_refused() {
+    for sample in samples() {
+        let whole = elf::read(&sample).expect("it is whole");
+        for end in (0..sample.len()).step_by(97) {
+            try_all(&sample[..end], &whole);
+        }
+        // All bytes of all headers and tables, each with the values that are most likely to be wrong.
+        for at in (0..sample.len()).filter(|at| *at < 4096 || at % 13 == 0) {
+            for value in [0, 0xff, sample[at].wrapping_add(1)] {
+                let mut changed = sample.clone();
+                changed[at] = value;
+                if let Ok(facts) = elf::read(&changed) {
+                    assert!(facts.to_bytes().len() <= 4 * changed.len() + 4096);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn files_with_several_changes_are_read_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
+        static SAMPLES: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(samples);
+        for sample in SAMPLES.iter() {
+            let whole = elf::read(sample).expect("it is whole");
+            let mut changed = sample.clone();
+            for (at, value) in &changes {
+                let at = at.index(changed.len());
+                changed[at] = *value;
+            }
+            try_all(&changed, &whole);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_no_facts_or_facts(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let stored = [&b"ABI\x01"[..], &bytes].concat();
+        if let Ok(facts) = Facts::from_bytes(&stored) {
+            prop_assert_eq!(facts.to_bytes(), stored);
+        }
+        let _ = elf::read(&[&b"\x7fELF\x02\x01\x01"[..], &bytes].concat());
+        let _ = elf::read(&[&b"!<arch>\n"[..], &bytes].concat());
+    }
+}

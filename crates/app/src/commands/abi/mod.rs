@@ -1,0 +1,82 @@
+//! `aleph abi`: what binaries promise, and what happens to their consumers when they change.
+
+mod diff;
+mod show;
+
+use std::process::ExitCode;
+
+use aleph_abi::{Change, Effect, Evidence, Verdict};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::AbiCommand,
+    failure::Outcome,
+    host::Host,
+    ops::abi::diff::Request,
+    output::{Printer, green, red, yellow},
+};
+
+/// Exit code: a consumer has to be built again.
+const REBUILD: u8 = 10;
+/// Exit code: it cannot be told.
+const UNKNOWN: u8 = 11;
+
+pub(crate) fn run(_host: &Host, printer: &Printer, command: &AbiCommand) -> Outcome {
+    match command {
+        AbiCommand::Show { what } => show::show(printer, what),
+        AbiCommand::Diff { old, new, consumers, with, accept, suppress } => {
+            let accept_symbols = accept.is_some();
+            diff::diff(printer, &Request { old, new, consumers, with, accept_symbols, suppress: suppress.as_deref() })
+        }
+    }
+}
+
+fn code(verdict: Verdict) -> ExitCode {
+    match verdict {
+        Verdict::Relink => ExitCode::SUCCESS,
+        Verdict::Rebuild => ExitCode::from(REBUILD),
+        Verdict::Unknown => ExitCode::from(UNKNOWN),
+    }
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Relink => "relink",
+        Verdict::Rebuild => "rebuild",
+        Verdict::Unknown => "unknown",
+    }
+}
+
+fn coloured(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Relink => green("relink"),
+        Verdict::Rebuild => red("rebuild"),
+        Verdict::Unknown => yellow("unknown"),
+    }
+}
+
+fn evidence_name(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Symbols => "symbols",
+        Evidence::Types => "types",
+        Evidence::Headers => "headers",
+        Evidence::Static => "static",
+        Evidence::Declared => "declared",
+    }
+}
+
+fn evidence_names(evidence: &[Evidence]) -> Vec<&'static str> {
+    evidence.iter().copied().map(evidence_name).collect()
+}
+
+fn effect_name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Breaks => "breaks",
+        Effect::Unclear => "unclear",
+        Effect::Compatible => "compatible",
+    }
+}
+
+fn reason(change: &Change) -> Value {
+    json!({ "effect": effect_name(change.effect), "symbol": change.symbol, "text": change.text })
+}

@@ -1,0 +1,218 @@
+//! Verdicts for the consumers of an old provider when a new one takes its place.
+
+use std::path::{Path, PathBuf};
+
+use aleph_abi::{
+    Change, Effect, Evidence, Judgement, Options, Pair, Suppression, Verdict,
+    elf::{Facts, loads_the_same},
+    judge,
+};
+
+use super::{
+    around::{self, Libraries},
+    pairs::{Matched, matched},
+    side::{Binary, Keep, Side},
+    suppress,
+};
+use crate::failure::{Failure, Outcome};
+
+/// What is to be compared.
+pub(crate) struct Request<'a> {
+    pub(crate) old: &'a Path,
+    pub(crate) new: &'a Path,
+    pub(crate) consumers: &'a [PathBuf],
+    /// Other libraries of the process.
+    pub(crate) with: &'a [PathBuf],
+    pub(crate) accept_symbols: bool,
+    pub(crate) suppress: Option<&'a Path>,
+}
+
+/// The verdict for one library and one consumer.
+pub(crate) struct Judged {
+    /// The library's soname, or where it is.
+    pub(crate) library: String,
+    /// The consumer, if one was named.
+    pub(crate) consumer: Option<String>,
+    pub(crate) judgement: Judgement,
+}
+
+/// All verdicts, and what follows from them.
+pub(crate) struct Report {
+    pub(crate) verdict: Verdict,
+    pub(crate) evidence: Vec<Evidence>,
+    /// All that counts, the worst first.
+    pub(crate) reasons: Vec<Change>,
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// Compares and judges.
+pub(crate) fn diff(request: &Request<'_>) -> Outcome<Report> {
+    let known = request.suppress.map(suppress::read).transpose()?.unwrap_or_default();
+    let (old, new) = (Side::read(request.old, Keep::Bytes)?, Side::read(request.new, Keep::Bytes)?);
+    let consumers = read_all(request.consumers)?;
+    let with = read_all(request.with)?;
+    let mut judged: Vec<Judged> = [&old, &new].into_iter().chain(&consumers).flat_map(unread).collect();
+    let pairs = matched(&old, &new);
+    if pairs.is_empty() && judged.is_empty() {
+        let message = format!("`{}` holds no library to be compared", request.old.display());
+        return Err(Failure::new(message).hint("name a shared object, an archive, a .deb file or a directory"));
+    }
+    let work = Work { request, old: &old, new: &new, consumers: &consumers, with: &with, known: &known };
+    for pair in &pairs {
+        work.judge(pair, &mut judged);
+    }
+    if pairs.len() > 1 {
+        drop_unused(&mut judged);
+    }
+    Ok(sum_up(judged))
+}
+
+fn read_all(paths: &[PathBuf]) -> Outcome<Vec<Side>> {
+    paths.iter().map(|path| Side::read(path, Keep::Facts)).collect()
+}
+
+/// Files that cannot be read are no argument for anything.
+fn unread(side: &Side) -> impl Iterator<Item = Judged> + '_ {
+    side.unread.iter().map(|(label, why)| {
+        let change =
+            Change { effect: Effect::Unclear, symbol: String::new(), text: format!("`{label}` cannot be read: {why}") };
+        let judgement = Judgement { verdict: Verdict::Unknown, evidence: Vec::new(), reasons: vec![change] };
+        Judged { library: label.clone(), consumer: None, judgement }
+    })
+}
+
+struct Work<'a> {
+    request: &'a Request<'a>,
+    old: &'a Side,
+    new: &'a Side,
+    consumers: &'a [Side],
+    with: &'a [Side],
+    known: &'a [Suppression],
+}
+
+impl Work<'_> {
+    fn judge(&self, matched: &Matched<'_>, judged: &mut Vec<Judged>) {
+        let library = match matched.old.facts.soname() {
+            Some(soname) => String::from_utf8_lossy(soname).into_owned(),
+            None => matched.old.label.clone(),
+        };
+        let consumers: Vec<(&Side, &Binary)> =
+            self.consumers.iter().flat_map(|side| side.binaries.iter().map(move |binary| (side, binary))).collect();
+        let mut judge_one = |consumer: Option<(&Side, &Binary)>| {
+            let facts = consumer.map(|(_, binary)| &*binary.facts);
+            let judgement = match matched.new {
+                Some(new) => self.judge_pair(matched.old, new, consumer),
+                None => gone(&library, &matched.old.facts, facts),
+            };
+            let consumer = consumer.map(|(_, binary)| binary.label.clone());
+            judged.push(Judged { library: library.clone(), consumer, judgement });
+        };
+        if self.request.consumers.is_empty() {
+            judge_one(None);
+        }
+        consumers.into_iter().for_each(|consumer| judge_one(Some(consumer)));
+    }
+
+    fn judge_pair(&self, old: &Binary, new: &Binary, consumer: Option<(&Side, &Binary)>) -> Judgement {
+        let directories = |side: &Side| {
+            let mut directories = around::beside(side);
+            if let Some((side, binary)) = consumer {
+                directories.extend(around::of_consumer(&side.path, &binary.facts));
+                directories.extend(around::beside(side));
+            }
+            directories.extend(around::of_host());
+            directories
+        };
+        let platform = new.facts.platform();
+        let others = |side| {
+            let sides: Vec<&Side> = self.with.iter().chain([side]).collect();
+            Libraries::new(platform, &sides, directories(side))
+        };
+        let (before, around) = (others(self.old), others(self.new));
+        let options = Options {
+            before: &before,
+            around: &around,
+            suppress: self.known,
+            is_same: loads_the_same(&old.bytes, &new.bytes),
+            is_declared: self.is_declared(&new.facts),
+            accept_symbols: self.request.accept_symbols,
+            ..Options::NONE
+        };
+        judge(consumer.map(|(_, binary)| &*binary.facts), &Pair::new(&old.facts, &new.facts), &options)
+    }
+
+    /// Whether both sides are versions of one package that promises this soname to others (`shlibs`).
+    fn is_declared(&self, library: &Facts) -> bool {
+        let (Some(old), Some(new)) = (&self.old.package, &self.new.package) else { return false };
+        let promises = |package: &aleph_exchange::deb::Contents| {
+            let shlibs = package.members.get("shlibs").map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
+            library.soname().is_some_and(|soname| promised(&shlibs, &String::from_utf8_lossy(soname)))
+        };
+        old.control.name == new.control.name && promises(old) && promises(new)
+    }
+}
+
+/// Whether a `shlibs` file has a line for the soname: `[type:] NAME VERSION DEPENDENCY…`, for `NAME.so.VERSION` or
+/// `NAME-VERSION.so`. Source: deb-shlibs(5).
+fn promised(shlibs: &str, soname: &str) -> bool {
+    shlibs.lines().any(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| word.ends_with(':'));
+        let (Some(name), Some(version)) = (words.next(), words.next()) else { return false };
+        soname == format!("{name}.so.{version}") || soname == format!("{name}-{version}.so")
+    })
+}
+
+/// The new side has nothing in the place of a library.
+fn gone(library: &str, old: &Facts, consumer: Option<&Facts>) -> Judgement {
+    let needs = consumer.is_none_or(|facts| facts.needed().any(|needed| Some(needed) == old.soname()));
+    let (verdict, effect) =
+        if needs { (Verdict::Rebuild, Effect::Breaks) } else { (Verdict::Relink, Effect::Compatible) };
+    let text = if needs { format!("{library} is gone") } else { UNUSED.to_owned() };
+    let reasons = vec![Change { effect, symbol: String::new(), text }];
+    Judgement { verdict, evidence: vec![Evidence::Symbols], reasons }
+}
+
+/// What is said of a consumer that has nothing to do with a library.
+const UNUSED: &str = "the consumer does not use it";
+
+/// Of several libraries, those that a consumer does not use are not worth a word; unless it uses none.
+fn drop_unused(judged: &mut Vec<Judged>) {
+    let is_used = |judged: &Judged| judged.judgement.reasons.iter().all(|reason| reason.text != UNUSED);
+    let users: std::collections::HashSet<Option<String>> =
+        judged.iter().filter(|judged| is_used(judged)).map(|judged| judged.consumer.clone()).collect();
+    let mut kept = std::collections::HashSet::new();
+    judged
+        .retain(|judged| is_used(judged) || !users.contains(&judged.consumer) && kept.insert(judged.consumer.clone()));
+}
+
+fn sum_up(judged: Vec<Judged>) -> Report {
+    let verdict = judged.iter().map(|judged| judged.judgement.verdict).max().unwrap_or(Verdict::Unknown);
+    let mut deciding = judged.iter().map(|judged| &judged.judgement).filter(|judgement| judgement.verdict == verdict);
+    let mut evidence = deciding.next().map(|judgement| judgement.evidence.clone()).unwrap_or_default();
+    for judgement in deciding {
+        // A `relink` rests on what all of them have; anything else on what any of them found.
+        if verdict == Verdict::Relink {
+            evidence.retain(|evidence| judgement.evidence.contains(evidence));
+        } else {
+            evidence.extend(&judgement.evidence);
+        }
+    }
+    evidence.sort();
+    evidence.dedup();
+    let mut reasons: Vec<Change> = judged.iter().flat_map(|judged| judged.judgement.reasons.iter().cloned()).collect();
+    reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
+    reasons.dedup();
+    Report { verdict, evidence, reasons, judged }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::promised;
+
+    #[test]
+    fn promises_are_found_by_soname() {
+        let shlibs = "libc 6 libc6 (>= 2.36)\nudeb: libz 1 zlib1g-udeb\nlibdb 5.3 libdb5.3\n";
+        assert!(promised(shlibs, "libc.so.6") && promised(shlibs, "libdb-5.3.so") && promised(shlibs, "libz.so.1"));
+        assert!(!promised(shlibs, "libc.so.7") && !promised(shlibs, "libdb.so") && !promised("", "libc.so.6"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Judging binaries: from files, packages and directories to verdicts.
+
+pub(crate) mod around;
+pub(crate) mod diff;
+pub(crate) mod pairs;
+pub(crate) mod side;
+pub(crate) mod suppress;
