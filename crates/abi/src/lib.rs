@@ -4,6 +4,7 @@
 //! read is never an argument for `relink`.
 
 mod change;
+pub mod closure;
 pub mod elf;
 mod symbols;
 mod text;
@@ -12,4 +13,4 @@ mod verdict;
 pub use change::{Change, Effect};
 pub use symbols::{Around, Nothing, Pair};
 pub use text::demangle;
-pub use verdict::{Evidence, Judgement, Options, Suppression, Types, Verdict, judge};
+pub use verdict::{Evidence, Judgement, Options, Suppression, Types, Verdict, Wanted, judge};

@@ -236,6 +236,22 @@ fn what_the_new_one_needs() {
 }
 
 #[test]
+fn names_move() {
+    let extra = "echo 'int three(void) { return 3; }' > e.c; gcc -shared -fPIC -Wl,-soname,libe.so.1 -o lib/libe.so.1 e.c; \
+                 ln -s libe.so.1 lib/libe.so";
+    let takes = "echo 'int g(void) { return 3; }' > e.c; gcc -shared -fPIC -Wl,-soname,libe.so.1 -o lib/libe.so.1 e.c; ln -s libe.so.1 lib/libe.so";
+    let one = Source("int f(void) { return 1; }", "");
+    let two = Source("int f(void) { return 1; } int g(void) { return 2; }", "");
+    let asks_first = Source("int f(void); int g(void); int main(void) { return f() + g(); }", "-Lold -lx -Llib -le");
+    let asks_last = Source(asks_first.0, "-Llib -le");
+    check_with(takes, one, two, asks_first, Rebuild, "takes its place");
+    check_with(takes, one, two, asks_last, Relink, "");
+    // What was there before under the same name is not what is gone.
+    check_with(takes, two, one, asks_first, Unknown, "which may be another one");
+    check_with(extra, two, one, asks_first, Rebuild, "function `g` is gone");
+}
+
+#[test]
 fn names_collide() {
     let one = Source("int f(void) { return 1; }", "");
     let helped = Source("int helper(void) { return 1; } int f(void) { return helper(); }", "");
@@ -243,7 +259,7 @@ fn names_collide() {
     check(one, helped, Source(own, "-rdynamic"), Rebuild, "would use the consumer's");
     check(one, helped, Source(own, ""), Relink, "");
     check(one, Source(helped.0, "-Wl,-Bsymbolic"), Source(own, "-rdynamic"), Relink, "");
-    check(helped, Source(helped.0, "-Wl,-Bsymbolic"), Source(own, "-rdynamic"), Unknown, "may not any more");
+    check(helped, Source(helped.0, "-Wl,-Bsymbolic"), Source(own, "-rdynamic"), Rebuild, "no longer uses it");
     let plugin = "int f(void); int helper(void) { return 7; } int g(void) { return f() + helper(); }";
     check(one, helped, Source(plugin, SHARED), Rebuild, "would use the consumer's");
 }
@@ -314,8 +330,8 @@ fn evidence_decides_what_is_enough() {
     check(one, Options { is_same: true, ..Options::NONE }, Relink, &[Symbols, Types]);
     struct Seen(&'static [aleph_abi::Effect]);
     impl aleph_abi::Types for Seen {
-        fn compare(&self, wanted: &dyn Fn(&[u8]) -> bool) -> Vec<aleph_abi::Change> {
-            assert!(wanted(b"f") && !wanted(b"g") || wanted(b"anything"));
+        fn compare(&self, wanted: &aleph_abi::Wanted<'_>) -> Vec<aleph_abi::Change> {
+            assert!(wanted(b"f", None) && !wanted(b"g", None) || wanted(b"anything", None));
             let change = |&effect| aleph_abi::Change { effect, symbol: "f".into(), text: "its type".into() };
             self.0.iter().map(change).collect()
         }

@@ -30,7 +30,7 @@ pub use facts::{Binding, Facts, FileKind, Place, Platform, Symbol, SymbolKind, V
 pub use inclusions::Inclusion;
 pub(crate) use libraries::is_provided_by;
 pub use notes::Notes;
-pub use read::{is_elf_or_archive, read};
+pub use read::{is_elf_or_archive, read, read_with_addresses};
 pub use same::loads_the_same;
 
 /// Why a file has no facts.

@@ -32,7 +32,12 @@ pub(super) fn read<Elf: FileHeader<Endian = Endianness>>(input: &mut Input<'_, E
         let visibility = visibility(symbol.st_visibility()).unwrap_or(super::Visibility::Protected);
         let (kind, size) = (kind(symbol.st_type()), symbol.st_size(endian).into());
         let found = Symbol { name, version: None, flags: 0, kind, binding, visibility, place, size };
-        if symbol.is_undefined(endian) { input.facts.imports.push(found) } else { input.facts.exports.push(found) }
+        if symbol.is_undefined(endian) {
+            input.facts.imports.push(found);
+        } else {
+            input.facts.exports.push(found);
+            input.addresses.push(symbol.st_value(endian).into());
+        }
     }
     Ok(())
 }

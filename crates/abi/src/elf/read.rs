@@ -7,8 +7,14 @@ use object::{
 };
 
 use super::{
-    ElfError, Facts, FileKind, Platform, archive, budget::Budget, damaged, dynamic, inclusions, names::Name, notes,
-    object_file, relocations::Relocated, strings, symbols, versions::Versions,
+    ElfError, Facts, FileKind, Platform, Symbol, archive,
+    budget::Budget,
+    damaged, dynamic, inclusions,
+    names::{Name, Names},
+    notes, object_file,
+    relocations::Relocated,
+    strings, symbols,
+    versions::Versions,
 };
 
 /// What one file is read through.
@@ -21,6 +27,8 @@ pub(super) struct Input<'data, Elf: FileHeader<Endian = Endianness>> {
     section_names: &'data [u8],
     pub(super) budget: Budget,
     pub(super) facts: Facts,
+    /// Where the exports are, in the order of the exports.
+    pub(super) addresses: Vec<u64>,
 }
 
 /// Whether the bytes begin as those do that [`read`] reads.
@@ -33,15 +41,24 @@ pub fn is_elf_or_archive(data: &[u8]) -> bool {
 /// # Errors
 /// If it is neither, or not whole.
 pub fn read(data: &[u8]) -> Result<Facts, ElfError> {
+    read_with_addresses(data).map(|(facts, _)| facts)
+}
+
+/// Reads the facts, and with them the value of each export: its address, or its place among the thread variables. They
+/// are what debug information is found by, and no facts: each build has others. Those of an archive are not told.
+///
+/// # Errors
+/// See [`read`].
+pub fn read_with_addresses(data: &[u8]) -> Result<(Facts, Vec<u64>), ElfError> {
     match data {
-        _ if archive::is_archive(data) => archive::read(data),
+        _ if archive::is_archive(data) => Ok((archive::read(data)?, Vec::new())),
         [0x7f, b'E', b'L', b'F', 1, ..] => read_class::<FileHeader32<Endianness>>(data),
         [0x7f, b'E', b'L', b'F', 2, ..] => read_class::<FileHeader64<Endianness>>(data),
         _ => Err(ElfError::Foreign),
     }
 }
 
-fn read_class<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Facts, ElfError> {
+fn read_class<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<(Facts, Vec<u64>), ElfError> {
     let header = Elf::parse(data).map_err(damaged("header"))?;
     let endian = header.endian().map_err(damaged("header"))?;
     let sections = header.sections(endian, data).map_err(damaged("section table"))?;
@@ -54,9 +71,9 @@ fn read_class<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Facts
     };
     let facts = Facts::new(FileKind::Other, platform);
     let budget = Budget::of(data.len());
-    let mut input = Input { data, endian, header, sections, section_names, budget, facts };
+    let mut input = Input { data, endian, header, sections, section_names, budget, facts, addresses: Vec::new() };
     input.read()?;
-    Ok(input.facts)
+    Ok((input.facts, input.addresses))
 }
 
 fn section_names<'data, Elf: FileHeader<Endian = Endianness>>(
@@ -89,8 +106,17 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Input<'data, Elf> {
         self.read_debug_link();
         inclusions::read(self)?;
         strings::read(self)?;
-        sort(&mut self.facts);
+        self.sort();
         Ok(())
+    }
+
+    /// Sorts the exports, and their addresses with them.
+    fn sort(&mut self) {
+        let exports = std::mem::take(&mut self.facts.exports);
+        let mut placed: Vec<_> = exports.into_iter().zip(std::mem::take(&mut self.addresses)).collect();
+        placed.sort_by(|(a, _), (b, _)| order(&self.facts.names, a, b));
+        (self.facts.exports, self.addresses) = placed.into_iter().unzip();
+        sort(&mut self.facts);
     }
 
     fn kind(&self, file_type: elf::FileType) -> FileKind {
@@ -183,12 +209,16 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Input<'data, Elf> {
     }
 }
 
+/// By name; of one name the version that is the default comes first.
+fn order(names: &Names, a: &Symbol, b: &Symbol) -> std::cmp::Ordering {
+    let by_name = names.get(a.name).cmp(names.get(b.name));
+    by_name.then(a.is_hidden().cmp(&b.is_hidden())).then(a.version.cmp(&b.version))
+}
+
 /// Facts of equal files are equal whatever the order of their symbol tables; and names can be found.
 pub(super) fn sort(facts: &mut Facts) {
     let names = &facts.names;
-    facts.exports.sort_by(|a, b| {
-        names.get(a.name).cmp(names.get(b.name)).then(a.is_hidden().cmp(&b.is_hidden())).then(a.version.cmp(&b.version))
-    });
-    facts.imports.sort_by(|a, b| names.get(a.name).cmp(names.get(b.name)).then(a.version.cmp(&b.version)));
+    facts.exports.sort_by(|a, b| order(names, a, b));
+    facts.imports.sort_by(|a, b| order(names, a, b));
     facts.held.sort_by(|a, b| names.get(a.name).cmp(names.get(b.name)));
 }

@@ -32,7 +32,7 @@ pub(super) fn read<'data, Elf: FileHeader<Endian = Endianness>>(
     if versions.numbers.is_some_and(|numbers| numbers.len() < table.len()) {
         return Err(ElfError::Contradiction { what: "table of symbol versions" });
     }
-    let copied = copied_addresses(input, &table, relocated);
+    let copied = copied_places(input, &table, relocated);
     for (index, symbol) in table.enumerate() {
         input.budget.step()?;
         let Some(binding) = binding(symbol.st_bind()) else { continue };
@@ -41,8 +41,8 @@ pub(super) fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         let node = number.map_or(Node::Unknown, |number| versions.node(number.index()));
         let is_undefined = symbol.is_undefined(endian);
         // A copied variable may have several names, and only one of them the relocation.
-        let is_copied =
-            !is_undefined && (matches!(node, Node::Needed(_)) || copied.contains(&symbol.st_value(endian).into()));
+        let is_copied = !is_undefined
+            && (matches!(node, Node::Needed(_)) || copied.contains(&place_and_size::<Elf>(endian, symbol)));
         if !is_undefined && !is_copied && number.is_some_and(|number| number.is_local()) {
             continue;
         }
@@ -80,22 +80,25 @@ pub(super) fn read<'data, Elf: FileHeader<Endian = Endianness>>(
             found.flags |= if number.is_some_and(|number| number.is_hidden()) { Symbol::HIDDEN } else { 0 };
             found.flags |= if relocated.is_relocated(index.0) { Symbol::RELOCATED } else { 0 };
             input.facts.exports.push(found);
+            input.addresses.push(symbol.st_value(endian).into());
         }
     }
     Ok(())
 }
 
-/// Where the file has copies of others' variables.
-fn copied_addresses<Elf: FileHeader<Endian = Endianness>>(
+/// Where the file has copies of others' variables, and their sizes: marks like `__bss_start` may be at the same place.
+fn copied_places<Elf: FileHeader<Endian = Endianness>>(
     input: &Input<'_, Elf>,
     table: &SymbolTable<'_, Elf>,
     relocated: &Relocated,
-) -> HashSet<u64> {
+) -> HashSet<(u64, u64)> {
     let copied = relocated.copied().filter_map(|index| table.symbol(SymbolIndex(index)).ok());
-    copied
-        .filter(|symbol| !symbol.is_undefined(input.endian))
-        .map(|symbol| symbol.st_value(input.endian).into())
-        .collect()
+    let defined = copied.filter(|symbol| !symbol.is_undefined(input.endian));
+    defined.map(|symbol| place_and_size::<Elf>(input.endian, symbol)).collect()
+}
+
+fn place_and_size<Elf: FileHeader<Endian = Endianness>>(endian: Endianness, symbol: &Elf::Sym) -> (u64, u64) {
+    (symbol.st_value(endian).into(), symbol.st_size(endian).into())
 }
 
 /// The bytes of a symbol table's strings.

@@ -93,7 +93,7 @@ pub(crate) fn compare(
     let is_protected_now = old.visibility == Visibility::Default && new.visibility == Visibility::Protected;
     if is_protected_now && old_class == Class::Code && reference.import().is_some_and(Symbol::is_address_taken) {
         let text = format!("{what} is protected now: its address is another one for the library than for the program");
-        findings.push(Finding::unclear(reference.label(), text));
+        findings.push(Finding::breaks(reference.label(), text));
     }
     let (was, is) = (old_facts.export_version(old), new_facts.export_version(new));
     if let (None, Some(was), Some(is)) = (reference.version, was, is)

@@ -55,13 +55,22 @@ fn compare_sonames(old: &Facts, new: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the file is loaded with a program at its start only: what needs room in the static block for thread
-/// variables may not find any later.
+/// The room for thread variables that a running program has to spare: glibc's tunable `rtld.optional_static_tls`.
+const SPARE: u64 = 512;
+
+/// What needs room in the static block for thread variables finds it at a program's start, and may not find any later.
 pub(crate) fn compare_tls(old: &Facts, new: &Facts, consumer: Option<&Facts>, findings: &mut Vec<Finding>) {
-    let is_new = new.is_static_tls() && !old.is_static_tls();
-    let starts = consumer.is_some_and(|facts| matches!(facts.kind(), FileKind::Executable | FileKind::Pie));
-    if is_new && !starts {
-        let text = "its thread variables need static room now: opening it in a running program (dlopen) may fail";
-        findings.push(Finding::unclear("", text));
+    let is_more = new.is_static_tls() && (!old.is_static_tls() || new.tls_size() > old.tls_size());
+    let needs = |facts: &Facts| facts.needed().any(|needed| Some(needed) == old.soname());
+    let is_program = |facts: &Facts| matches!(facts.kind(), FileKind::Executable | FileKind::Pie);
+    if !is_more || consumer.is_some_and(|facts| is_program(facts) && needs(facts)) {
+        return;
     }
+    let text = format!("{} bytes of its thread variables need static room now", new.tls_size());
+    let opens = consumer.is_some_and(|facts| !needs(facts));
+    findings.push(if opens && new.tls_size() > SPARE {
+        Finding::breaks("", format!("{text}, which a program that runs already does not have"))
+    } else {
+        Finding::unclear("", format!("{text}: opening it in a program that runs already (dlopen) may fail"))
+    });
 }

@@ -60,9 +60,12 @@ fn no_longer_replaced(pair: &Pair<'_>, old: &Symbol, new: &Symbol, consumer: &Fa
     if !is_open(pair.old, old) || is_open(pair.new, new) {
         return None;
     }
-    let text = format!(
-        "{} is defined by the consumer, too; the library used the consumer's, and may not any more",
-        described(consumer, own)
-    );
-    Some(Finding::unclear(versioned(consumer.name(own), None), text))
+    let what = described(consumer, own);
+    let label = versioned(consumer.name(own), None);
+    let is_sure = new.visibility == Visibility::Protected || pair.new.is_symbolic();
+    Some(if is_sure {
+        Finding::breaks(label, format!("{what} is defined by the consumer, too, and the library no longer uses it"))
+    } else {
+        Finding::unclear(label, format!("{what} is defined by the consumer, too, and the library may no longer use it"))
+    })
 }

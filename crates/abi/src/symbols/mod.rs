@@ -15,7 +15,7 @@ use std::{cell::OnceCell, collections::HashSet, rc::Rc};
 pub(crate) use around::Loaded;
 pub use around::{Around, Nothing};
 pub(crate) use finding::Finding;
-use index::Index;
+pub(crate) use index::Index;
 
 use crate::{
     elf::{Facts, Symbol},
@@ -94,11 +94,13 @@ impl<'f> Pair<'f> {
         names.filter_map(default).filter(|symbol| !imported(symbol)).collect()
     }
 
-    /// Names of the exports through which this consumer meets both providers.
-    pub(crate) fn used_names(&self, consumer: &Facts, declared: &[&[u8]]) -> HashSet<&'f [u8]> {
+    /// Names and version nodes of the old exports through which this consumer meets both providers: those that it
+    /// imports, looks up, or exports itself, as it does with inline functions and the type information of C++.
+    pub(crate) fn used(&self, consumer: &Facts, declared: &[&[u8]]) -> HashSet<(&'f [u8], Option<&'f [u8]>)> {
         let bound = consumer.imports().iter().filter_map(|import| self.bound(consumer, import));
-        let used = bound.chain(self.lookups(consumer, declared)).map(|symbol| self.old.name(symbol));
-        used.filter(|name| !self.new_index.named(name).is_empty()).collect()
+        let own = consumer.exports().iter().filter_map(|own| self.old_index.find(consumer.name(own), None));
+        let used = bound.chain(self.lookups(consumer, declared)).chain(own);
+        used.map(|symbol| (self.old.name(symbol), self.old.export_version(symbol))).collect()
     }
 
     /// The differences that this consumer meets; without one, those that any could meet.
@@ -198,14 +200,17 @@ impl<'f> Pair<'f> {
         }
         let what = described(self.old, old);
         let of = reference.version.map(|version| format!(" of version {}", lossy(version))).unwrap_or_default();
-        if let Some(library) = loaded().resolve(reference.name, reference.version) {
+        let loaded = loaded();
+        if let Some(library) = loaded.resolve(reference.name, reference.version) {
             let to = library.soname().map_or_else(|| "another library".into(), lossy);
-            findings.push(if self.is_moved(reference, library, known) {
-                Finding::compatible(reference.label(), format!("{what}{of} moved to {to}")).elsewhere()
+            let moved = index::find(library, reference.name, reference.version);
+            if let Some(moved) = moved.filter(|_| self.is_moved(reference, library, known)) {
+                fate::compare(reference, (self.old, old), (library, moved), findings);
+                findings.push(Finding::compatible(reference.label(), format!("{what}{of} moved to {to}")).elsewhere());
             } else {
                 let text = format!("{what}{of} is gone; the consumer would get that of {to}, which may be another one");
-                Finding::unclear(reference.label(), text)
-            });
+                findings.push(Finding::unclear(reference.label(), text));
+            }
             return;
         }
         let others = self.new_index.named(reference.name);

@@ -61,11 +61,14 @@ pub struct Judgement {
 
 /// Compares the types of the two providers.
 pub trait Types {
-    /// The differences that somebody meets who uses the exports of which `wanted` is true, by their names without
-    /// versions. Where the types of such an export are not known on both sides, that is a difference which is
+    /// The differences that somebody meets who uses the exports of the old provider of which `wanted` is true, by name
+    /// and version node. Where the types of such an export are not known on both sides, that is a difference which is
     /// [`Effect::Unclear`].
-    fn compare(&self, wanted: &dyn Fn(&[u8]) -> bool) -> Vec<Change>;
+    fn compare(&self, wanted: &Wanted<'_>) -> Vec<Change>;
 }
+
+/// Whether an export of the old provider, with this name and version node, is used.
+pub type Wanted<'a> = dyn Fn(&[u8], Option<&[u8]>) -> bool + 'a;
 
 /// What is known besides the files' facts, and what is enough.
 #[derive(Clone, Copy)]
@@ -147,10 +150,10 @@ fn unrelated(consumer: &Facts) -> Judgement {
 
 fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types, opened: &[&[u8]]) -> Vec<Change> {
     match consumer {
-        None => types.compare(&|_| true),
+        None => types.compare(&|_, _| true),
         Some(consumer) => {
-            let used = pair.used_names(consumer, opened);
-            types.compare(&|name| used.contains(name))
+            let used = pair.used(consumer, opened);
+            types.compare(&|name, version| used.contains(&(name, version)))
         }
     }
 }
