@@ -9,6 +9,8 @@ pub mod elf;
 mod symbols;
 mod text;
 mod verdict;
+pub mod dwarf;
+pub mod types;
 
 pub use change::{Change, Effect};
 pub use symbols::{Around, Nothing, Pair};

@@ -1,0 +1,134 @@
+//! The comparison of two interfaces, for a consumer that was compiled against the old one and runs with the new one.
+//!
+//! It starts from the symbols that the consumer uses and follows what changed, never what is equal. Each pair of types
+//! is looked at once for each way of using it; what is found there is found again by every symbol that leads there.
+//! `docs/abi-rules.md` explains the rules; the modules below are the rules.
+
+mod classify;
+mod conventions;
+mod enumeration;
+mod fields;
+mod function;
+mod record;
+mod scalar;
+mod vtable;
+mod walk;
+
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use super::{
+    interface::{Interface, Item, Role, Symbol},
+    text::symbol_name,
+    view::View,
+};
+use crate::{Change, Effect};
+use walk::{Finding, How, Pair, Use, Walk};
+
+/// How many changes are listed for one symbol, the worst ones first.
+const MOST_CHANGES: usize = 16;
+
+/// Who asks.
+pub struct Query<'q> {
+    /// Whether the consumer uses a symbol of the old interface: imports it, or defines and exports one of that name
+    /// itself, as it does with the type information of exceptions.
+    pub wanted: &'q dyn Fn(&Symbol) -> bool,
+    /// What the consumer's own debug information shows it to know.
+    pub view: Option<&'q View>,
+    /// Whether a file of this base name is a public header. Types that stand elsewhere are opaque to consumers. `None`
+    /// where headers are not known: then all but source files count as public.
+    pub public: Option<&'q dyn Fn(&str) -> bool>,
+}
+
+/// Compares what a consumer uses: the changes, by symbol, the worst first.
+///
+/// Symbols that are in one interface only are not reported: which symbols there are is not a question of types. A
+/// symbol that nothing describes on one of the sides is [`Effect::Unclear`].
+pub fn compare(old: &Interface, new: &Interface, query: &Query<'_>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for symbol in old.unknown.iter().filter(|symbol| (query.wanted)(symbol)) {
+        changes.push(unclear(symbol, "no debug information describes it"));
+    }
+    // Equal interfaces compare in one step.
+    if old.fingerprint() == new.fingerprint() {
+        return changes;
+    }
+    let mut walk = Walk::new(old, new, query);
+    for (symbol, item) in &old.items {
+        if let Some((found, other)) = new.find(symbol) {
+            if found.version == symbol.version && equal(old, item, new, other) {
+                continue;
+            }
+            if (query.wanted)(symbol) {
+                one(&mut walk, symbol, item, other, &mut changes);
+            }
+        } else if new.is_unknown(symbol) && (query.wanted)(symbol) {
+            changes.push(unclear(symbol, "no debug information of the new library describes it"));
+        }
+    }
+    changes
+}
+
+/// Whether nothing about an item can matter.
+fn equal(old: &Interface, item: &Item, new: &Interface, other: &Item) -> bool {
+    item.role == other.role
+        && item.conventions == other.conventions
+        && old.fingerprint_of(item.of) == new.fingerprint_of(other.of)
+}
+
+fn unclear(symbol: &Symbol, why: &str) -> Change {
+    let text = format!("{}: {why}", symbol_name(&symbol.name));
+    Change { effect: Effect::Unclear, symbol: symbol.to_string(), text }
+}
+
+/// Compares one symbol.
+fn one(walk: &mut Walk<'_>, symbol: &Symbol, old: &Item, new: &Item, changes: &mut Vec<Change>) {
+    let name = symbol_name(&symbol.name);
+    let mut found: BTreeSet<(Reverse<Effect>, String)> = BTreeSet::new();
+    let mut add = |effect, text| {
+        found.insert((Reverse(effect), text));
+    };
+    if old.role != new.role {
+        add(Effect::Breaks, format!("{name} is {} instead of {}", role(new.role), role(old.role)));
+    } else {
+        for Finding { effect, text } in conventions::compare(walk, old, new) {
+            add(effect, format!("{name}: {text}"));
+        }
+        let root = match old.role {
+            Role::Function => Use::direct(),
+            Role::Variable => Use::variable(walk.is_constant(old.of)),
+            Role::Class => Use { how: How::Value, given: true, callback: false },
+        };
+        if old.role == Role::Variable {
+            for Finding { effect, text } in walk.variable(old.of, new.of) {
+                add(effect, format!("{name} {text}"));
+            }
+        }
+        walk.reach(Pair { old: old.of, new: new.of, usage: root }, |pair, Finding { effect, text }| {
+            add(*effect, with_context(text, &name, pair, old.role));
+        });
+    }
+    let symbol = symbol.to_string();
+    changes.extend(found.into_iter().take(MOST_CHANGES).map(|(effect, text)| Change {
+        effect: effect.0,
+        symbol: symbol.clone(),
+        text,
+    }));
+}
+
+/// Adds how the symbol meets the type: "struct foo grew from 24 to 32 bytes; bar takes it by value".
+fn with_context(text: &str, name: &str, pair: &Pair, role: Role) -> String {
+    match (pair.usage.how, role) {
+        (How::Call, _) => format!("{name} {text}"),
+        (How::Parameter, Role::Function) if !pair.usage.callback => format!("{text}; {name} takes it by value"),
+        (How::Return, Role::Function) if !pair.usage.callback => format!("{text}; {name} returns it by value"),
+        _ => format!("{text}; reached through {name}"),
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Function => "a function",
+        Role::Variable => "a variable",
+        Role::Class => "a part of a class",
+    }
+}

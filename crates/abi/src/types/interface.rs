@@ -1,0 +1,119 @@
+//! An interface: every exported function and variable with its type.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    fingerprint::{Fingerprint, Hasher, fingerprints},
+    function::Conventions,
+    graph::{Graph, TypeId},
+};
+
+/// An exported symbol: its name, and the version node it is in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Symbol {
+    /// Mangled, as in the file.
+    pub name: Box<[u8]>,
+    /// The version node.
+    pub version: Option<Box<[u8]>>,
+}
+
+/// What debug information says of an exported symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is.
+    pub role: Role,
+    /// Its type. For `_ZTI…`, `_ZTV…` and their kind, that of the class.
+    pub of: TypeId,
+    /// How its unit was compiled.
+    pub conventions: Conventions,
+    /// Whether references without a version reach it.
+    pub default: bool,
+    /// Whether consumers may carry a definition of their own: inline functions, classes without a key function.
+    pub weak: bool,
+}
+
+/// What an exported symbol is to the language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It is called.
+    Function,
+    /// It is read or written.
+    Variable,
+    /// It is a part of a class: virtual table, type information, or the name in it (Itanium C++ ABI, 5.1.4).
+    Class,
+}
+
+/// Exported symbols with their types.
+#[derive(Clone, Debug, Default)]
+pub struct Interface {
+    /// The types.
+    pub graph: Graph,
+    /// What is known of the symbols.
+    pub items: BTreeMap<Symbol, Item>,
+    /// Symbols that no debug information describes: assembler, or units that were compiled without.
+    pub unknown: BTreeSet<Symbol>,
+    /// The size of a pointer, in bytes.
+    pub word: u64,
+    prints: Vec<Fingerprint>,
+    whole: Fingerprint,
+}
+
+impl Interface {
+    /// Completes an interface: its types are fingerprinted.
+    pub fn new(graph: Graph, items: BTreeMap<Symbol, Item>, unknown: BTreeSet<Symbol>, word: u64) -> Self {
+        let prints = fingerprints(&graph);
+        let mut hasher = Hasher::new(word);
+        for (symbol, item) in &items {
+            hasher.bytes(&symbol.name);
+            hasher.bytes(symbol.version.as_deref().unwrap_or_default());
+            hasher.bytes(format!("{:?} {:?} {} {}", item.role, item.conventions, item.default, item.weak).as_bytes());
+            hasher.fingerprint(prints.get(item.of.index()).copied().unwrap_or_default());
+        }
+        for symbol in &unknown {
+            hasher.number(0);
+            hasher.bytes(&symbol.name);
+            hasher.bytes(symbol.version.as_deref().unwrap_or_default());
+        }
+        let whole = hasher.finish();
+        Self { graph, items, unknown, word, prints, whole }
+    }
+
+    /// Equal for interfaces that are equal to all consumers.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.whole
+    }
+
+    /// Equal for types that are equal to all consumers, also across interfaces.
+    pub fn fingerprint_of(&self, id: TypeId) -> Fingerprint {
+        self.prints.get(id.index()).copied().unwrap_or_default()
+    }
+
+    /// What a reference of a consumer to a symbol of another interface reaches here: the same version; for a reference
+    /// without one, the default version; and where there are no versions here, the name.
+    pub fn find(&self, symbol: &Symbol) -> Option<(&Symbol, &Item)> {
+        if let Some(found) = self.items.get_key_value(symbol) {
+            return Some(found);
+        }
+        let first = Symbol { name: symbol.name.clone(), version: None };
+        let mut named = self.items.range(first..).take_while(|(other, _)| other.name == symbol.name);
+        if symbol.version.is_some() {
+            return named.find(|(other, _)| other.version.is_none());
+        }
+        named.find(|(_, item)| item.default)
+    }
+
+    /// Whether a symbol of this name is exported and not described.
+    pub fn is_unknown(&self, symbol: &Symbol) -> bool {
+        self.unknown.contains(symbol)
+    }
+}
+
+impl std::fmt::Display for Symbol {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&String::from_utf8_lossy(&self.name))?;
+        match &self.version {
+            Some(version) => write!(formatter, "@{}", String::from_utf8_lossy(version)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Types from debug information, compared: small libraries are compiled in two versions.
+
+mod c;
+mod harness;
