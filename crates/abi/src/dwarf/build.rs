@@ -255,19 +255,26 @@ impl<'u, 'a> Builder<'u, 'a> {
     pub(super) fn function(&mut self, mut die: Die, depth: u32) -> TypeId {
         let mut returns = None;
         let mut prototyped = false;
+        let (mut parameters, mut variadic) = (Vec::new(), false);
         for _ in 0..LONGEST_CHAIN {
             let Ok(entry) = self.units.entry(die) else { return self.unknown() };
             prototyped |= entry.flag(dw::DW_AT_prototyped);
             if returns.is_none() && entry.get(dw::DW_AT_type).is_some() {
                 returns = Some(self.type_by(die.unit, &entry, depth));
             }
-            // The outermost declaration has all parameters; a body may have lost some to the optimiser.
+            // A body may have lost parameters to the optimiser, and a declaration that stands for a type unit has none.
+            match self.parameters(die, depth) {
+                Ok((found, more)) if found.len() >= parameters.len() => {
+                    (parameters, variadic) = (found, variadic | more)
+                }
+                Ok(_) => {}
+                Err(_) => return self.unknown(),
+            }
             match origin(self.units, die.unit, &entry) {
                 Some(next) => die = next,
                 None => break,
             }
         }
-        let Ok((parameters, variadic)) = self.parameters(die, depth) else { return self.unknown() };
         let returns = returns.unwrap_or_else(|| self.graph.intern(Type::Void));
         let prototyped = prototyped || self.units.units[die.unit as usize].has_scopes();
         let function = Function { returns, parameters: parameters.into(), variadic, prototyped };

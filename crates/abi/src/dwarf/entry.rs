@@ -45,7 +45,7 @@ impl<'a> Entry<'a> {
 
     /// A number without a sign.
     pub(super) fn unsigned(&self, name: DwAt) -> Option<u64> {
-        self.get(name)?.udata_value()
+        self.attributes.iter().find(|attribute| attribute.name() == name)?.udata_value()
     }
 
     /// The entry that an attribute refers to.

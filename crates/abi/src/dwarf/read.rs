@@ -289,8 +289,12 @@ fn class_of(symbol: &[u8]) -> Option<String> {
         return None;
     }
     let text = cpp_demangle::Symbol::new(symbol).ok()?.demangle().ok()?;
-    let (_, class) = text.split_once(" for ")?;
-    Some(class.trim_start_matches('{').to_owned())
+    // "typeinfo for foo::Bar", "{vtable(foo::Bar)}"
+    let class = match text.strip_prefix('{').and_then(|text| text.strip_suffix(")}")) {
+        Some(part) => part.split_once('(')?.1,
+        None => text.split_once(" for ")?.1,
+    };
+    Some(class.to_owned())
 }
 
 fn without_spaces(text: &str) -> String {

@@ -6,6 +6,7 @@ use super::{
     fingerprint::{Fingerprint, Hasher, fingerprints},
     function::Conventions,
     graph::{Graph, TypeId},
+    layout::{Facts, facts},
 };
 
 /// An exported symbol: its name, and the version node it is in.
@@ -55,6 +56,7 @@ pub struct Interface {
     /// The size of a pointer, in bytes.
     pub word: u64,
     prints: Vec<Fingerprint>,
+    facts: Vec<Facts>,
     whole: Fingerprint,
 }
 
@@ -62,6 +64,7 @@ impl Interface {
     /// Completes an interface: its types are fingerprinted.
     pub fn new(graph: Graph, items: BTreeMap<Symbol, Item>, unknown: BTreeSet<Symbol>, word: u64) -> Self {
         let prints = fingerprints(&graph);
+        let facts = facts(&graph, word);
         let mut hasher = Hasher::new(word);
         for (symbol, item) in &items {
             hasher.bytes(&symbol.name);
@@ -75,7 +78,7 @@ impl Interface {
             hasher.bytes(symbol.version.as_deref().unwrap_or_default());
         }
         let whole = hasher.finish();
-        Self { graph, items, unknown, word, prints, whole }
+        Self { graph, items, unknown, word, prints, facts, whole }
     }
 
     /// Equal for interfaces that are equal to all consumers.
@@ -88,18 +91,28 @@ impl Interface {
         self.prints.get(id.index()).copied().unwrap_or_default()
     }
 
+    /// What was worked out of a type's layout; `None` for types of other graphs.
+    pub(crate) fn facts_of(&self, id: TypeId) -> Option<Facts> {
+        self.facts.get(self.graph.strip(id).index()).copied()
+    }
+
     /// What a reference of a consumer to a symbol of another interface reaches here: the same version; for a reference
     /// without one, the default version; and where there are no versions here, the name.
     pub fn find(&self, symbol: &Symbol) -> Option<(&Symbol, &Item)> {
         if let Some(found) = self.items.get_key_value(symbol) {
             return Some(found);
         }
-        let first = Symbol { name: symbol.name.clone(), version: None };
-        let mut named = self.items.range(first..).take_while(|(other, _)| other.name == symbol.name);
+        let mut named = self.by_name(&symbol.name);
         if symbol.version.is_some() {
             return named.find(|(other, _)| other.version.is_none());
         }
         named.find(|(_, item)| item.default)
+    }
+
+    /// All versions of a symbol.
+    pub(crate) fn by_name(&self, name: &[u8]) -> impl Iterator<Item = (&Symbol, &Item)> {
+        let first = Symbol { name: name.into(), version: None };
+        self.items.range(first.clone()..).take_while(move |(other, _)| other.name == first.name)
     }
 
     /// Whether a symbol of this name is exported and not described.

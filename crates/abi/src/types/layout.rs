@@ -54,75 +54,84 @@ pub(crate) fn is_signed(graph: &Graph, id: TypeId) -> Option<bool> {
     }
 }
 
-/// The alignment in bytes: what was asked for, or what the members ask for (System V psABI, 3.1.2). A packed record
-/// seems to be aligned as its members are; both sides of a comparison are mistaken in the same way.
-pub(crate) fn alignment(graph: &Graph, id: TypeId, word: u64, depth: u32) -> Option<u64> {
-    if depth > DEEPEST {
-        return None;
+/// What is worked out of every type once, for its parts in memory: pointers end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// In bytes: what was asked for, or what the members ask for (System V psABI, 3.1.2). A packed record seems to be
+    /// aligned as its members are; both sides of a comparison are mistaken in the same way.
+    pub(crate) alignment: u64,
+    /// How objects are passed by value, members and bases considered (Itanium C++ ABI, 1.1).
+    pub(crate) passing: Passing,
+    /// The size of the widest vector in it, in bytes.
+    pub(crate) vector: u64,
+    /// Whether there is a `long double` in it, whose format flags can change.
+    pub(crate) long_double: bool,
+}
+
+impl Facts {
+    const NONE: Self = Self { alignment: 1, passing: Passing::Value, vector: 0, long_double: false };
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            alignment: self.alignment.max(other.alignment),
+            passing: if other.passing == Passing::Reference { other.passing } else { self.passing },
+            vector: self.vector.max(other.vector),
+            long_double: self.long_double || other.long_double,
+        }
     }
-    match graph.get(graph.strip(id)) {
+}
+
+/// Works out the facts of all types.
+pub(crate) fn facts(graph: &Graph, word: u64) -> Vec<Facts> {
+    let mut known = vec![None; graph.len()];
+    for (id, _) in graph.iter() {
+        work_out(graph, id, word, 0, &mut known);
+    }
+    known.into_iter().map(|facts| facts.unwrap_or(Facts::NONE)).collect()
+}
+
+fn work_out(graph: &Graph, id: TypeId, word: u64, depth: u32, known: &mut [Option<Facts>]) -> Facts {
+    let id = graph.strip(id);
+    match known.get(id.index()) {
+        Some(Some(facts)) => return *facts,
+        // A record that contains itself is a lie.
+        _ if depth > DEEPEST => return Facts::NONE,
+        _ => {}
+    }
+    let found = match graph.get(id) {
         Type::Record(record) if !record.declaration => {
-            let members = record.members.iter().map(|member| member.of);
-            let natural = members
-                .chain(record.bases.iter().map(|base| base.of))
-                .filter_map(|of| alignment(graph, of, word, depth + 1))
-                .chain(record.vptr.map(|_| word))
-                .max();
-            Some(natural.unwrap_or(1).max(record.alignment.unwrap_or(1)))
-        }
-        Type::Array { of, .. } => alignment(graph, *of, word, depth + 1),
-        Type::Base(scalar) if scalar.encoding == Encoding::ComplexFloat => Some((scalar.size / 2).max(1)),
-        _ => size(graph, id, word),
-    }
-}
-
-/// How objects of this class are passed by value, its members and bases considered (Itanium C++ ABI, 1.1).
-pub(crate) fn passing(graph: &Graph, id: TypeId, depth: u32) -> Passing {
-    match graph.get(graph.strip(id)) {
-        Type::Array { of, .. } if depth < DEEPEST => passing(graph, *of, depth + 1),
-        Type::Record(record) if !record.declaration && depth < DEEPEST => {
-            let own = record.passing == Passing::Reference
-                || !record.virtuals.is_empty()
-                || record.vptr.is_some()
-                || record.bases.iter().any(|base| base.is_virtual);
-            let of = || record.members.iter().map(|member| member.of).chain(record.bases.iter().map(|base| base.of));
-            if own || of().any(|of| passing(graph, of, depth + 1) == Passing::Reference) {
-                Passing::Reference
-            } else {
-                Passing::Value
+            let parts = record.members.iter().map(|member| member.of).chain(record.bases.iter().map(|base| base.of));
+            let mut facts = Facts::NONE;
+            for of in parts {
+                facts = facts.and(work_out(graph, of, word, depth + 1, known));
             }
+            let polymorphic = record.vptr.is_some() || !record.virtuals.is_empty();
+            facts.alignment = facts.alignment.max(record.alignment.unwrap_or(1));
+            if polymorphic {
+                facts.alignment = facts.alignment.max(word);
+            }
+            if polymorphic || record.passing == Passing::Reference || record.bases.iter().any(|base| base.is_virtual) {
+                facts.passing = Passing::Reference;
+            }
+            facts
         }
-        _ => Passing::Value,
-    }
-}
-
-/// Whether a type contains a vector wider than what every processor of its kind passes in one register.
-pub(crate) fn widest_vector(graph: &Graph, id: TypeId, word: u64, depth: u32) -> u64 {
-    match graph.get(graph.strip(id)) {
-        Type::Vector { .. } => size(graph, id, word).unwrap_or(0),
-        Type::Array { of, .. } if depth < DEEPEST => widest_vector(graph, *of, word, depth + 1),
-        Type::Record(record) if depth < DEEPEST => {
-            record.members.iter().map(|member| widest_vector(graph, member.of, word, depth + 1)).max().unwrap_or(0)
-        }
-        _ => 0,
-    }
-}
-
-/// Whether a type contains `long double`, whose format flags can change.
-pub(crate) fn has_long_double(graph: &Graph, id: TypeId, depth: u32) -> bool {
-    match graph.get(graph.strip(id)) {
+        Type::Array { of, .. } => work_out(graph, *of, word, depth + 1, known),
         Type::Base(scalar) => {
-            matches!(scalar.encoding, Encoding::Float | Encoding::ComplexFloat)
-                && graph.text(scalar.name).contains("long double")
+            let float = matches!(scalar.encoding, Encoding::Float | Encoding::ComplexFloat);
+            let unit = if scalar.encoding == Encoding::ComplexFloat { scalar.size / 2 } else { scalar.size };
+            let long_double = float && graph.text(scalar.name).contains("long double");
+            Facts { alignment: unit.max(1), long_double, ..Facts::NONE }
         }
-        Type::Pointer(of) | Type::Reference { to: of, .. } | Type::Array { of, .. } if depth < DEEPEST => {
-            has_long_double(graph, *of, depth + 1)
+        kind => {
+            let size = size(graph, id, word).unwrap_or(1);
+            let vector = if matches!(kind, Type::Vector { .. }) { size } else { 0 };
+            Facts { alignment: size.max(1), vector, ..Facts::NONE }
         }
-        Type::Record(record) if depth < DEEPEST => {
-            record.members.iter().any(|member| has_long_double(graph, member.of, depth + 1))
-        }
-        _ => false,
+    };
+    if let Some(place) = known.get_mut(id.index()) {
+        *place = Some(found);
     }
+    found
 }
 
 /// A data member as a consumer names it: those of anonymous structs and unions belong to the record around them.

@@ -27,8 +27,8 @@ pub(super) enum Way {
 }
 
 /// Classifies a record.
-pub(super) fn classify(graph: &Graph, id: TypeId, record: &Record, word: u64) -> Way {
-    if layout::passing(graph, id, 0) == Passing::Reference {
+pub(super) fn classify(graph: &Graph, passing: Passing, record: &Record, word: u64) -> Way {
+    if passing == Passing::Reference {
         return Way::Address;
     }
     if record.size > 16 {

@@ -5,7 +5,6 @@ use crate::types::{
     function::VectorLevel,
     graph::{Encoding, Graph, Type, TypeId},
     interface::Item,
-    layout,
 };
 
 /// Compares the conventions of two functions, or of the units of two variables.
@@ -15,7 +14,7 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Item, new: &Item) -> Vec<Finding> {
     let graph = &walk.old.graph;
     let values = values(graph, old.of);
     let returned = values.first().copied();
-    if long_double(graph, old.of, &values) && before.long_double != after.long_double {
+    if before.long_double != after.long_double && values.iter().chain([&old.of]).any(|of| has_long_double(walk, *of)) {
         local.breaks("long double has another format (-mlong-double)".to_owned());
     }
     if !matches!(graph.get(graph.strip(old.of)), Type::Function(_)) {
@@ -41,7 +40,7 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Item, new: &Item) -> Vec<Finding> {
     if before.cxx_abi != after.cxx_abi {
         local.unclear("is compiled for another version of the C++ ABI (-fabi-version)".to_owned());
     }
-    let widest = values.iter().map(|of| layout::widest_vector(graph, *of, walk.old.word, 0)).max().unwrap_or(0);
+    let widest = values.iter().filter_map(|of| walk.old.facts_of(*of)).map(|facts| facts.vector).max().unwrap_or(0);
     let needed = if widest > 32 { VectorLevel::Avx512 } else { VectorLevel::Avx };
     if widest > 16 {
         // System V psABI 3.2.3: __m256 is passed in %ymm where AVX is on, and in memory where it is not.
@@ -65,8 +64,14 @@ fn values(graph: &Graph, id: TypeId) -> Vec<TypeId> {
     }
 }
 
-fn long_double(graph: &Graph, id: TypeId, values: &[TypeId]) -> bool {
-    layout::has_long_double(graph, id, 0) || values.iter().any(|of| layout::has_long_double(graph, *of, 0))
+/// Whether there is a `long double` in what is passed, or in what a passed pointer points to.
+fn has_long_double(walk: &Walk<'_>, of: TypeId) -> bool {
+    let graph = &walk.old.graph;
+    let has = |of| walk.old.facts_of(of).is_some_and(|facts| facts.long_double);
+    match graph.get(graph.strip(of)) {
+        Type::Pointer(to) | Type::Reference { to, .. } => has(*to),
+        _ => has(of),
+    }
 }
 
 fn is_small_aggregate(walk: &Walk<'_>, graph: &Graph, id: TypeId) -> bool {

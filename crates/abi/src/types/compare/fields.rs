@@ -11,7 +11,7 @@ use crate::types::{
     graph::Graph,
     layout::{self, Field},
     record::{Record, RecordKind},
-    text::{place, type_name},
+    text::{bytes, place, type_name},
 };
 
 /// Names that say that a member means nothing yet.
@@ -74,12 +74,15 @@ fn one(walk: &Walk<'_>, old: &Field, new: &Field, what: &str, usage: Use, local:
     }
     match (old.width, new.width) {
         (Some(before), Some(after)) if before != after => {
-            let size = |bits: u64, field: &Field| {
-                if field.bit_field { format!("{bits} bits") } else { crate::types::text::bytes(bits / 8) }
+            let bits = old.bit_field || new.bit_field;
+            let size = if bits {
+                format!("{after} bits instead of {before}")
+            } else {
+                format!("{} instead of {}", bytes(after / 8), before / 8)
             };
             let types = (type_name(&walk.old.graph, old.of), type_name(&walk.new.graph, new.of));
             let types = if types.0 == types.1 { String::new() } else { format!(" ({} is now {})", types.0, types.1) };
-            local.breaks(format!("{what} has {} instead of {}{types}", size(after, new), size(before, old)));
+            local.breaks(format!("{what} has {size}{types}"));
         }
         _ if old.bit_field != new.bit_field && old.width != new.width => {
             local.breaks(format!("{what} is a bit-field on one side only"));

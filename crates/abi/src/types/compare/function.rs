@@ -4,7 +4,6 @@ use super::walk::{How, Local, Use, Walk};
 use crate::types::{
     function::Function,
     graph::{Encoding, Graph, Type, TypeId},
-    layout,
     record::Passing,
     text::type_name,
 };
@@ -14,7 +13,11 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Function, new: &Function, usage: Us
     let callback = usage.callback && usage.how != How::Call;
     let (before, after) = (old.parameters.len(), new.parameters.len());
     if before != after {
-        local.breaks(format!("takes {} instead of {}", count(after), count(before)));
+        local.breaks(format!(
+            "takes {} instead of {}",
+            count(after),
+            if before == 0 { "none".to_owned() } else { before.to_string() }
+        ));
     }
     for (left, right) in old.parameters.iter().zip(&new.parameters) {
         local.follow(*left, *right, Use { how: How::Parameter, given: true, callback });
@@ -40,6 +43,15 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Function, new: &Function, usage: Us
     }
 }
 
+/// Compares two virtual functions that share a slot. `this` is not looked at: it is of the class that overrides last.
+pub(super) fn method(walk: &Walk<'_>, old: &Function, new: &Function, local: &mut Local) {
+    for (left, right) in old.parameters.iter().zip(&new.parameters).skip(1) {
+        // Consumers' classes may override it, and are called then.
+        local.follow(*left, *right, Use { how: How::Parameter, given: true, callback: true });
+    }
+    returns(walk, old.returns, new.returns, true, local);
+}
+
 fn returns(walk: &Walk<'_>, old: TypeId, new: TypeId, callback: bool, local: &mut Local) {
     let is_void = |graph: &Graph, id| matches!(graph.get(graph.strip(id)), Type::Void);
     match (is_void(&walk.old.graph, old), is_void(&walk.new.graph, new)) {
@@ -63,7 +75,8 @@ fn is_in_memory(walk: &Walk<'_>, id: TypeId) -> bool {
     let graph = &walk.new.graph;
     match graph.get(graph.strip(id)) {
         Type::Record(_) => {
-            layout::passing(graph, id, 0) == Passing::Reference || walk.size(graph, id).is_none_or(|size| size > 16)
+            walk.new.facts_of(id).is_none_or(|facts| facts.passing == Passing::Reference)
+                || walk.size(graph, id).is_none_or(|size| size > 16)
         }
         Type::Vector { .. } | Type::Unknown => true,
         _ => false,

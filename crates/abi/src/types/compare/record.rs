@@ -8,7 +8,6 @@ use super::{
 };
 use crate::types::{
     graph::TypeId,
-    layout,
     record::{Passing, Record},
     text::{bytes, record_name, type_name},
 };
@@ -47,21 +46,18 @@ pub(super) fn compare(
         let verb = if new.size > old.size { "grew" } else { "shrank" };
         own.breaks(format!("{name} {verb} from {} to {}", old.size, bytes(new.size)));
     }
-    let alignments =
-        (layout::alignment(before, from, walk.old.word, 0), layout::alignment(after, to, walk.new.word, 0));
-    if let (Some(left), Some(right)) = alignments
-        && left != right
-    {
-        own.breaks(format!("{name} is aligned to {} instead of {left}", bytes(right)));
+    let (Some(left), Some(right)) = (walk.old.facts_of(from), walk.new.facts_of(to)) else { return };
+    if left.alignment != right.alignment {
+        own.breaks(format!("{name} is aligned to {} instead of {}", bytes(right.alignment), left.alignment));
     }
-    passed(walk, from, to, pair, &name, &mut own);
+    passed(left.passing, right.passing, pair, &name, &mut own);
     bases(walk, old, new, &name, &mut own);
     vtable::compare(walk, (from, old), (to, new), &name, &mut own);
     fields::compare(walk, old, new, pair, &name, &mut own);
     if matches!(pair.usage.how, How::Parameter | How::Return)
         && !own.is_bad()
         && walk.old.word == 8
-        && classify(before, from, old, 8) != classify(after, to, new, 8)
+        && classify(before, left.passing, old, 8) != classify(after, right.passing, new, 8)
     {
         own.breaks(format!("{name} is passed in other registers"));
     }
@@ -80,9 +76,8 @@ pub(super) fn compare(
 }
 
 /// Whether copies are made by the bits, or by code (Itanium C++ ABI, 1.1 and 3.1.2.3).
-fn passed(walk: &Walk<'_>, from: TypeId, to: TypeId, pair: Pair, name: &str, local: &mut Local) {
-    let ways = (layout::passing(&walk.old.graph, from, 0), layout::passing(&walk.new.graph, to, 0));
-    match ways {
+fn passed(old: Passing, new: Passing, pair: Pair, name: &str, local: &mut Local) {
+    match (old, new) {
         (Passing::Value, Passing::Reference) => {
             local.breaks(format!("{name} is no longer trivial to copy and destroy, and is passed by address"));
         }

@@ -2,7 +2,10 @@
 //!
 //! A caller knows a slot's number; a class that derives knows all of them, and how many there are.
 
-use super::walk::{Local, Use, Walk};
+use super::{
+    function,
+    walk::{Local, Walk},
+};
 use crate::types::{
     graph::{Graph, Type, TypeId},
     interface::{Interface, Role},
@@ -34,8 +37,10 @@ pub(super) fn compare(
         let text = slot.text(texts.0);
         match after.get(at).and_then(Option::as_ref) {
             Some(other) if slot.is_like(texts.0, other, texts.1) => {
-                if !slot.second {
-                    local.follow(slot.of, other.of, Use::direct());
+                if let (Type::Function(left), Type::Function(right)) = (texts.0.get(slot.of), texts.1.get(other.of))
+                    && !slot.second
+                {
+                    function::method(walk, left, right, local);
                 }
                 if other.pure_virtual && !slot.pure_virtual && may_derive(walk, from, old) {
                     local.breaks(format!("{text} of {name} is pure now: consumers' classes do not define it"));
@@ -75,30 +80,36 @@ pub(super) fn compare(
 fn may_derive(walk: &Walk<'_>, id: TypeId, record: &Record) -> bool {
     let old = walk.old;
     let Some(name) = record.name else { return true };
-    let name = old.graph.text(name);
-    // A table that the library exports as its own, and nobody else makes.
-    let table = |symbol: &[u8]| symbol.starts_with(b"_ZTV") || symbol.starts_with(b"_ZTI");
-    let mut parts = old
-        .items
-        .iter()
-        .filter(|(symbol, item)| item.role == Role::Class && table(&symbol.name) && is_class(old, item.of, id))
-        .peekable();
-    let owned = parts.peek().is_some();
-    let (mut used, mut vague) = (false, false);
-    for (symbol, item) in parts {
-        used |= (walk.query.wanted)(symbol);
-        vague |= item.weak;
+    if !record.virtuals.iter().any(|method| is_defined_by_library(old, method)) {
+        return true;
     }
     if let Some(view) = walk.query.view {
-        let sight = view.sight(name);
-        if sight.derived_from {
-            return true;
-        }
-        if view.whole && owned && !vague {
-            return false;
+        let sight = view.sight(old.graph.text(name));
+        if sight.derived_from || view.whole {
+            return sight.derived_from;
         }
     }
-    !owned || vague || used || uses_base_constructor(walk, id)
+    // What derived classes need of it: its type information, its table, its constructors for bases.
+    let part = |symbol: &[u8]| symbol.starts_with(b"_ZTV") || symbol.starts_with(b"_ZTI");
+    let parts: Vec<_> = old
+        .items
+        .iter()
+        .filter(|(symbol, item)| item.role == Role::Class && part(&symbol.name) && is_class(old, item.of, id))
+        .collect();
+    parts.is_empty() || parts.iter().any(|(symbol, _)| (walk.query.wanted)(symbol)) || uses_base_constructor(walk, id)
+}
+
+/// Whether a virtual function is compiled into the library and nowhere else, so that the class has a key function.
+fn is_defined_by_library(old: &Interface, method: &Virtual) -> bool {
+    let Some(linkage) = method.linkage else { return false };
+    let text = old.graph.text(linkage);
+    // Debug information names a destructor for all its bodies.
+    let names = if method.destructor {
+        vec![text.replacen("D4E", "D1E", 1), text.replacen("D4E", "D2E", 1)]
+    } else {
+        vec![text.to_owned()]
+    };
+    names.iter().any(|name| old.by_name(name.as_bytes()).any(|(_, item)| !item.weak))
 }
 
 fn is_class(old: &Interface, of: TypeId, id: TypeId) -> bool {
