@@ -20,16 +20,29 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// Reads the entry that the cursor stands before; `false` at the end of a list of children.
     pub(super) fn read(&mut self, raw: &mut EntriesRaw<'_, Slice<'a>>) -> gimli::Result<bool> {
+        self.read_if(raw, |_| true)
+    }
+
+    /// Reads only what the entry is, if `needed` says that its attributes do not matter and it has no children to skip.
+    pub(super) fn read_if(
+        &mut self,
+        raw: &mut EntriesRaw<'_, Slice<'a>>,
+        needed: impl Fn(DwTag) -> bool,
+    ) -> gimli::Result<bool> {
         self.offset = raw.next_offset().0;
+        self.attributes.clear();
         let Some(abbreviation) = raw.read_abbreviation()? else {
             self.tag = None;
             self.has_children = false;
-            self.attributes.clear();
             return Ok(false);
         };
         self.tag = Some(abbreviation.tag());
         self.has_children = abbreviation.has_children();
-        raw.read_attributes(abbreviation.attributes(), &mut self.attributes)?;
+        if self.has_children || needed(abbreviation.tag()) {
+            raw.read_attributes(abbreviation.attributes(), &mut self.attributes)?;
+        } else {
+            raw.skip_attributes(abbreviation.attributes())?;
+        }
         Ok(true)
     }
 

@@ -17,10 +17,13 @@ pub(super) struct Declared {
     pub(super) origin: Origin,
 }
 
+/// A unit's files, by number.
+type Table = Rc<[Declared]>;
+
 /// The file tables of the units, each read when it is first asked for.
 #[derive(Default)]
 pub(super) struct Files {
-    tables: RefCell<HashMap<(u32, usize), Rc<[Declared]>>>,
+    tables: RefCell<HashMap<(u32, usize), Table>>,
 }
 
 impl Files {
@@ -30,7 +33,7 @@ impl Files {
         let key = (units.units[unit as usize].file, lines.0);
         let known = self.tables.borrow().get(&key).cloned();
         let table = known.unwrap_or_else(|| {
-            let table: Rc<[Declared]> = read(units, unit, lines).unwrap_or_default().into();
+            let table: Table = read(units, unit, lines).unwrap_or_default().into();
             self.tables.borrow_mut().insert(key, Rc::clone(&table));
             table
         });

@@ -142,7 +142,7 @@ fn load_package(bytes: &[u8]) -> Result<Package<'_>, ReadError> {
     let file = object::File::parse(bytes).map_err(SectionsError::NotObject)?;
     let endian = if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
     let sections = DwarfPackageSections::load(|id| match id.dwo_name() {
-        Some(name) => section(&file, name).map_err(ReadError::from),
+        Some(name) => section(&file, bytes.len(), name).map_err(ReadError::from),
         None => Ok(Cow::Borrowed(&[][..])),
     })?;
     Ok((sections, endian))

@@ -132,7 +132,7 @@ impl<'a> Builder<'_, 'a> {
         let mut raw = units.raw(die)?;
         let mut entry = Entry::default();
         entry.read(&mut raw)?;
-        while own.has_children {
+        while entry.has_children || entry.offset != die.offset {
             units.spend(1)?;
             if !entry.read(&mut raw)? {
                 break;

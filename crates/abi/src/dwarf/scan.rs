@@ -70,7 +70,7 @@ impl<'u, 'a> Scan<'u, 'a, '_, '_> {
         let mut entry = std::mem::take(&mut self.entry);
         let mut started = false;
         while !raw.is_empty() {
-            if !entry.read(&mut raw)? {
+            if !entry.read_if(&mut raw, is_looked_at)? {
                 let Some(length) = scopes.pop() else { break };
                 self.path.truncate(length);
                 if scopes.is_empty() {
@@ -195,4 +195,17 @@ impl<'u, 'a> Scan<'u, 'a, '_, '_> {
             known.push((size, die));
         }
     }
+}
+
+/// Whether a pass looks at such entries; of others only the children are stepped over.
+fn is_looked_at(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        dw::DW_TAG_subprogram
+            | dw::DW_TAG_variable
+            | dw::DW_TAG_structure_type
+            | dw::DW_TAG_class_type
+            | dw::DW_TAG_union_type
+            | dw::DW_TAG_enumeration_type
+    )
 }

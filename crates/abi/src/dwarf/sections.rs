@@ -55,13 +55,14 @@ pub(super) struct Sections<'a> {
 impl<'a> Sections<'a> {
     /// Takes the sections that describe types from the file. With `split`, those of a `.dwo` file.
     pub(super) fn load(file: &'a [u8], split: bool) -> Result<Self, SectionsError> {
+        let whole = file.len();
         let file = object::File::parse(file).map_err(SectionsError::NotObject)?;
         let endian = if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
         let mut size = 0;
         let loaded = DwarfSections::load(|id| {
             let name = if split { id.dwo_name() } else { Some(id.name()) };
             let bytes = match name {
-                Some(name) if is_read(id) => section(&file, name)?,
+                Some(name) if is_read(id) => section(&file, whole, name)?,
                 _ => Cow::Borrowed(&[][..]),
             };
             size += bytes.len() as u64;
@@ -94,13 +95,33 @@ fn is_read(id: SectionId) -> bool {
     )
 }
 
-/// One section by name, decompressed (`SHF_COMPRESSED` with zlib or zstd, or `.zdebug_*`).
+/// One section by name, decompressed (`SHF_COMPRESSED` with zlib or zstd, or `.zdebug_*`). Files that were not linked
+/// have one for each type unit: they are joined, since units do not know where they are. `whole` is the file's size.
 ///
 /// # Errors
 ///
 /// [`SectionsError`], where it is there and cannot be had. A section that is not there is empty.
-pub(super) fn section<'a>(file: &object::File<'a>, name: &'static str) -> Result<Cow<'a, [u8]>, SectionsError> {
-    let Some(section) = file.section_by_name(name) else { return Ok(Cow::Borrowed(&[])) };
+pub(super) fn section<'a>(
+    file: &object::File<'a>,
+    whole: usize,
+    name: &'static str,
+) -> Result<Cow<'a, [u8]>, SectionsError> {
+    let mut same = file.sections().filter(|section| section.name_bytes() == Ok(name.as_bytes()));
+    let Some(first) = same.next().or_else(|| file.section_by_name(name)) else { return Ok(Cow::Borrowed(&[])) };
+    let mut bytes = decompressed(&first, name)?;
+    let mut length = first.size();
+    for section in same {
+        length = length.saturating_add(section.size());
+        if length > whole as u64 {
+            // They overlap: a small file could hold them over and over.
+            return Err(SectionsError::Bomb { name, compressed: whole as u64, claimed: length });
+        }
+        bytes.to_mut().extend_from_slice(&decompressed(&section, name)?);
+    }
+    Ok(bytes)
+}
+
+fn decompressed<'a>(section: &object::Section<'a, '_>, name: &'static str) -> Result<Cow<'a, [u8]>, SectionsError> {
     let damaged = |source| SectionsError::Damaged { name, source };
     let compressed = section.compressed_data().map_err(damaged)?;
     let length = compressed.data.len() as u64;

@@ -11,7 +11,7 @@ use super::{
     read::{Input, ReadError, with_units},
     units::{Die, Units},
 };
-use crate::types::{Sight, View};
+use crate::types::View;
 
 /// Reads which types a binary has seen completely, and which only as declarations.
 ///
@@ -152,6 +152,6 @@ impl<'a> Reader<'_, 'a> {
         let Ok(base) = units.entry(of) else { return };
         let Some(name) = base.text(units, of.unit, dw::DW_AT_name) else { return };
         let scoped = format!("{}{}", self.names.path(Die { unit: of.unit, offset: of.offset }), name.to_string_lossy());
-        found.types.entry(scoped.into()).or_insert(Sight::default()).derived_from = true;
+        found.types.entry(scoped.into()).or_default().derived_from = true;
     }
 }

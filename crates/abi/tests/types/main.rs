@@ -2,4 +2,7 @@
 
 mod c;
 mod cxx;
+mod files;
 mod harness;
+mod hostile;
+mod properties;

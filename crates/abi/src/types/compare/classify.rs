@@ -71,7 +71,7 @@ fn merge(graph: &Graph, record: &Record, word: u64, start: u64, depth: u32, clas
 fn member(graph: &Graph, of: TypeId, word: u64, offset: u64, depth: u32, classes: &mut [Class]) -> Option<()> {
     let of = graph.strip(of);
     let width = layout::size(graph, of, word).unwrap_or(0).checked_mul(8)?;
-    let aligned = |bytes: u64| bytes == 0 || offset % (bytes * 8) == 0;
+    let aligned = |bytes: u64| bytes == 0 || offset.is_multiple_of(bytes * 8);
     match graph.get(of) {
         Type::Record(inner) => merge(graph, inner, word, offset, depth + 1, classes)?,
         Type::Array { of: element, count } => {
