@@ -30,13 +30,15 @@ pub(super) struct Builder<'u, 'a> {
     pub(super) units: &'u Units<'a>,
     pub(super) graph: Graph,
     pub(super) files: Files,
-    known: HashMap<Die, TypeId>,
+    /// `None` for what is being read.
+    known: HashMap<Die, Option<TypeId>>,
     pub(super) alike: HashMap<Likeness, TypeId>,
     pub(super) waiting: VecDeque<(TypeId, Die)>,
     /// Incomplete types, by the name under which their definition may be found.
     pub(super) declared: Vec<(TypeId, Die)>,
     pub(super) declared_by_name: HashMap<(Name, bool), TypeId>,
     scopes: HashMap<u32, Scopes>,
+    print: Option<u64>,
 }
 
 impl<'u, 'a> Builder<'u, 'a> {
@@ -51,6 +53,7 @@ impl<'u, 'a> Builder<'u, 'a> {
             declared: Vec::new(),
             declared_by_name: HashMap::new(),
             scopes: HashMap::new(),
+            print: None,
         }
     }
 
@@ -58,7 +61,8 @@ impl<'u, 'a> Builder<'u, 'a> {
     pub(super) fn finish_records(&mut self) {
         while let Some((id, die)) = self.waiting.pop_front() {
             if self.fill_record(id, die).is_err() {
-                self.graph.set(id, Type::Unknown);
+                let unknown = Type::Unknown(self.print());
+                self.graph.set(id, unknown);
             }
         }
     }
@@ -94,8 +98,14 @@ impl<'u, 'a> Builder<'u, 'a> {
         }
     }
 
+    /// A number for what is read here.
+    fn print(&mut self) -> u64 {
+        *self.print.get_or_insert_with(|| self.units.print())
+    }
+
     pub(super) fn unknown(&mut self) -> TypeId {
-        self.graph.intern(Type::Unknown)
+        let unknown = Type::Unknown(self.print());
+        self.graph.intern(unknown)
     }
 
     pub(super) fn name(&mut self, text: Slice<'a>) -> Name {
@@ -108,20 +118,21 @@ impl<'u, 'a> Builder<'u, 'a> {
     }
 
     fn named_type_at(&mut self, die: Die, depth: u32, typedef: Option<Slice<'a>>) -> TypeId {
-        if let Some(id) = self.known.get(&die) {
-            return *id;
+        match self.known.get(&die) {
+            Some(Some(id)) => return *id,
+            Some(None) => return self.unknown(),
+            None => {}
         }
         if depth > DEEPEST {
             return self.unknown();
         }
         // Only records may be part of a cycle. What else refers to itself is a lie, and found unknown here.
-        let unknown = self.unknown();
-        self.known.insert(die, unknown);
+        self.known.insert(die, None);
         let id = match self.units.entry(die) {
             Ok(entry) => self.read(die, &entry, depth + 1, typedef),
             Err(_) => self.unknown(),
         };
-        self.known.insert(die, id);
+        self.known.insert(die, Some(id));
         id
     }
 

@@ -8,6 +8,7 @@ mod build;
 mod entry;
 mod files;
 mod lines;
+mod mangled;
 mod names;
 mod producer;
 mod read;

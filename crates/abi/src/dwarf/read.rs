@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::{
     build::Builder,
+    mangled::{canonical, class_of, is_nobodys},
     producer,
     scan::{Definitions, scan},
     sections::{Sections, SectionsError, Slice, section},
@@ -227,12 +228,12 @@ impl Reader<'_, '_> {
             if let Type::Record(record) = kind
                 && let Some(name) = record.name.filter(|_| !record.declaration)
             {
-                known.entry(without_spaces(self.builder.graph.text(name))).or_insert(id);
+                known.entry(canonical(self.builder.graph.text(name))).or_insert(id);
             }
         }
         for (symbol, class) in parts {
             let key = Symbol { name: symbol.name.into(), version: symbol.version.map(Into::into) };
-            let found = known.get(&without_spaces(&class)).copied().or_else(|| {
+            let found = known.get(&canonical(&class)).copied().or_else(|| {
                 let (_, die) = definitions.get(&class).first()?;
                 Some(self.builder.type_at(*die, 0))
             });
@@ -280,31 +281,4 @@ impl Reader<'_, '_> {
             self.builder.finish_records();
         }
     }
-}
-
-/// The class that a symbol is a part of: `foo::Bar` for `_ZTIN3foo3BarE`.
-fn class_of(symbol: &[u8]) -> Option<String> {
-    const PARTS: &[&[u8]] = &[b"_ZTV", b"_ZTI", b"_ZTS", b"_ZTT"];
-    if !PARTS.iter().any(|part| symbol.starts_with(part)) {
-        return None;
-    }
-    let text = cpp_demangle::Symbol::new(symbol).ok()?.demangle().ok()?;
-    // "typeinfo for foo::Bar", "{vtable(foo::Bar)}"
-    let class = match text.strip_prefix('{').and_then(|text| text.strip_suffix(")}")) {
-        Some(part) => part.split_once('(')?.1,
-        None => text.split_once(" for ")?.1,
-    };
-    Some(class.to_owned())
-}
-
-fn without_spaces(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_whitespace()).collect()
-}
-
-/// Symbols that linkers and compilers make and no source names. Thunks and guards belong to what they are for.
-fn is_nobodys(symbol: &[u8]) -> bool {
-    const MADE: &[&[u8]] =
-        &[b"_init", b"_fini", b"_edata", b"_end", b"__bss_start", b"_DYNAMIC", b"_GLOBAL_OFFSET_TABLE_"];
-    const KINDS: &[&[u8]] = &[b"_ZTh", b"_ZTv", b"_ZTc", b"_ZTC", b"_ZGV"];
-    MADE.contains(&symbol) || KINDS.iter().any(|kind| symbol.starts_with(kind))
 }

@@ -60,7 +60,10 @@ impl<'a> Builder<'_, 'a> {
     fn file(&mut self, die: Die, entry: &Entry<'a>) -> (Option<Name>, Origin) {
         let number = entry.unsigned(dw::DW_AT_decl_file);
         match number.and_then(|number| self.files.get(self.units, die.unit, number)) {
-            Some(declared) => (Some(self.graph.name(&declared.file)), declared.origin),
+            Some(declared) => {
+                let origin = if self.units.is_joined(die.unit) { Origin::Header } else { declared.origin };
+                (Some(self.graph.name(&declared.file)), origin)
+            }
             None => (None, Origin::Header),
         }
     }
@@ -139,6 +142,11 @@ impl<'a> Builder<'_, 'a> {
             }
             match entry.tag {
                 Some(dw::DW_TAG_member) => self.member(die, &entry, &mut filled),
+                Some(dw::DW_TAG_variant_part) => {
+                    // Rust's enumerations: which members there are depends on a value.
+                    let of = self.unknown();
+                    filled.members.push(Member { name: None, of, offset: 0, bits: None });
+                }
                 Some(dw::DW_TAG_inheritance) => self.base(die, &entry, &mut filled),
                 Some(dw::DW_TAG_subprogram) => {
                     let at = Die { unit: die.unit, offset: entry.offset };

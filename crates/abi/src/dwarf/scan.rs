@@ -131,6 +131,7 @@ impl<'u, 'a> Scan<'u, 'a, '_, '_> {
         if declaration && entry.get(dw::DW_AT_decl_line).is_none() {
             return;
         }
+        self.units.note_line(die.unit, entry.unsigned(dw::DW_AT_decl_line).unwrap_or(0));
         self.offer(die, entry, true, address, declaration);
     }
 

@@ -3,7 +3,11 @@
 //! Invariant: preparing the units takes time linear in the size of the sections, whatever they claim. Abbreviation
 //! tables are read once each and never past the start of the next; line tables are read when somebody asks.
 
-use std::{cell::Cell, collections::HashMap, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use gimli::{
     Abbreviations, AttributeValue, DebugAbbrev, DebugInfoOffset, DebugLineOffset, DwAt, DwLang, EntriesRaw, Reader,
@@ -11,6 +15,9 @@ use gimli::{
 };
 
 use super::{entry::Entry, sections::Slice};
+
+/// Source files that people write are shorter, in lines.
+const LONGEST_SOURCE: u64 = 20_000;
 
 /// An entry (DIE): its unit, and its place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +76,8 @@ pub(super) struct Units<'a> {
     signatures: HashMap<u64, Die>,
     /// Units that could not be read.
     pub(super) damaged: u32,
+    /// Units whose source file is so long that it was put together from others.
+    joined: RefCell<HashSet<u32>>,
     /// What may still be done, in entries: foreign bytes can ask for quadratic work.
     work: Cell<u64>,
 }
@@ -82,6 +91,7 @@ impl<'a> Units<'a> {
             starts: Vec::new(),
             signatures: HashMap::new(),
             damaged: 0,
+            joined: RefCell::default(),
             work: Cell::new(work),
         };
         for (role, dwarf) in files {
@@ -145,6 +155,29 @@ impl<'a> Units<'a> {
         let left = self.work.get().saturating_sub(work);
         self.work.set(left);
         if left == 0 { Err(gimli::Error::NoEntryAtGivenOffset(0)) } else { Ok(()) }
+    }
+
+    /// Notes the line of a function. A file of this length was put together from others (SQLite's `sqlite3.c`), public
+    /// headers among them: what it defines may be known to everyone.
+    pub(super) fn note_line(&self, unit: u32, line: u64) {
+        if line > LONGEST_SOURCE {
+            self.joined.borrow_mut().insert(unit);
+        }
+    }
+
+    /// Whether the source file of a unit was put together from others.
+    pub(super) fn is_joined(&self, unit: u32) -> bool {
+        self.joined.borrow().contains(&unit)
+    }
+
+    /// A number for the bytes of all units: equal for equal bytes.
+    pub(super) fn print(&self) -> u64 {
+        let mut hasher = crate::types::Hasher::new(3);
+        for (_, dwarf) in &self.files {
+            hasher.bytes(dwarf.debug_info.reader().slice());
+            hasher.bytes(dwarf.debug_types.reader().slice());
+        }
+        hasher.finish().0 as u64
     }
 
     /// Whether there was too much to do, so that what was found is not all there is.

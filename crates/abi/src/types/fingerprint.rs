@@ -186,7 +186,7 @@ fn components(edges: &[Vec<TypeId>]) -> Vec<Vec<usize>> {
 /// What a type refers to, in a fixed order.
 fn edges(kind: &Type) -> Vec<TypeId> {
     match kind {
-        Type::Void | Type::Unknown | Type::Unspecified(_) | Type::Base(_) | Type::Enumeration(_) => Vec::new(),
+        Type::Void | Type::Unknown(_) | Type::Unspecified(_) | Type::Base(_) | Type::Enumeration(_) => Vec::new(),
         Type::Pointer(to)
         | Type::Reference { to, .. }
         | Type::Qualified { of: to, .. }
@@ -215,7 +215,10 @@ fn label(graph: &Graph, kind: &Type) -> Fingerprint {
     let mut hasher = Hasher::new(0);
     match kind {
         Type::Void => hasher.number(1),
-        Type::Unknown => hasher.number(2),
+        Type::Unknown(source) => {
+            hasher.number(2);
+            hasher.number(*source);
+        }
         Type::Unspecified(text) => {
             hasher.number(3);
             name(&mut hasher, *text);

@@ -22,8 +22,9 @@ pub struct Name(u32);
 pub enum Type {
     /// `void`, also behind a pointer.
     Void,
-    /// What the debug information says could not be understood; nothing can be told of it.
-    Unknown,
+    /// What the debug information says could not be understood; nothing can be told of it. The number stands for the
+    /// bytes that it was read from: unknown types of equal bytes are equal, and no others.
+    Unknown(u64),
     /// `nullptr_t` and its kind: a name without a layout.
     Unspecified(Name),
     /// A scalar that the language builds in.
@@ -137,7 +138,7 @@ pub struct Graph {
 impl Graph {
     /// The type with this number. Numbers of other graphs mean nothing here; those that are too large are unknown types.
     pub fn get(&self, id: TypeId) -> &Type {
-        self.types.get(id.0 as usize).unwrap_or(&Type::Unknown)
+        self.types.get(id.0 as usize).unwrap_or(&Type::Unknown(0))
     }
 
     /// The text of a name.

@@ -13,7 +13,7 @@ mod record;
 mod text;
 mod view;
 
-pub use compare::{Query, compare};
+pub use compare::{Comparison, Query, compare};
 pub use fingerprint::Fingerprint;
 pub use function::{Conventions, Function, VectorLevel};
 pub use graph::{Encoding, Graph, Name, Qualifier, Scalar, Type, TypeId};

@@ -20,7 +20,7 @@ fn written(graph: &Graph, id: TypeId, depth: u32) -> String {
     let inner = |id| written(graph, id, depth + 1);
     match graph.get(id) {
         Type::Void => "void".to_owned(),
-        Type::Unknown => "a type that cannot be read".to_owned(),
+        Type::Unknown(_) => "a type that cannot be read".to_owned(),
         Type::Unspecified(name) | Type::Typedef { name, .. } => graph.text(*name).to_owned(),
         Type::Base(scalar) => graph.text(scalar.name).to_owned(),
         Type::Pointer(to) => match graph.get(graph.strip_typedefs(*to)) {

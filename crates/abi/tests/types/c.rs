@@ -245,6 +245,7 @@ fn bit_fields_and_alignment() {
         "int f(struct s *s) { return s->a; }",
         &["breaks: unsigned int is now int; reached through f"],
     );
+    declare("struct s { OLD(unsigned) NEW(unsigned char) a : 3; int b; };", "int f(struct s *s) { return s->a; }", &[]);
     declare(
         "struct s { long a, b; } NEW(__attribute__((aligned(16))));",
         "int f(struct s *s) { return s->a; }",
@@ -310,6 +311,34 @@ fn what_consumers_cannot_see() {
             "breaks: struct s grew from 4 to 8 bytes; reached through make",
             "compatible: b of struct s is new; reached through f",
             "compatible: b of struct s is new; reached through make",
+        ],
+    );
+}
+
+#[test]
+fn a_source_that_was_put_together_from_others() {
+    // Its types may be those of a public header.
+    declare(
+        "",
+        "struct s { int a NEW(, b); };\n#line 30000\nint f(struct s *s) { return s->a; }",
+        &[
+            "breaks: struct s grew from 4 to 8 bytes; reached through f",
+            "compatible: b of struct s is new; reached through f",
+        ],
+    );
+}
+
+#[test]
+fn link_time_optimisation() {
+    let header = "struct s { int a NEW(, b); }; typedef float wide __attribute__((vector_size(32)));";
+    let source = "int f(struct s *s) { return s->a; } wide g(wide w) { return w; }";
+    let case = Case { header, source, flags: &["-flto", "-O2"], new_flags: &["-mavx"], ..Case::default() };
+    check_case(
+        &case,
+        &[
+            "breaks: g: passes wide vectors in registers on one side and in memory on the other (-mavx)",
+            "breaks: struct s grew from 4 to 8 bytes; reached through f",
+            "compatible: b of struct s is new; reached through f",
         ],
     );
 }

@@ -87,6 +87,14 @@ fn one(walk: &Walk<'_>, old: &Field, new: &Field, what: &str, usage: Use, local:
         _ if old.bit_field != new.bit_field && old.width != new.width => {
             local.breaks(format!("{what} is a bit-field on one side only"));
         }
+        _ if old.bit_field && new.bit_field => {
+            // The declared type says how the bits are extended, and nothing else.
+            let signs = (layout::is_signed(&walk.old.graph, old.of), layout::is_signed(&walk.new.graph, new.of));
+            let size = |graph, of| layout::size(graph, of, walk.old.word);
+            if signs.0 != signs.1 || size(&walk.old.graph, old.of) == size(&walk.new.graph, new.of) {
+                local.follow(old.of, new.of, usage);
+            }
+        }
         _ => local.follow(old.of, new.of, usage),
     }
 }

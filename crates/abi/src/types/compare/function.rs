@@ -78,7 +78,7 @@ fn is_in_memory(walk: &Walk<'_>, id: TypeId) -> bool {
             walk.new.facts_of(id).is_none_or(|facts| facts.passing == Passing::Reference)
                 || walk.size(graph, id).is_none_or(|size| size > 16)
         }
-        Type::Vector { .. } | Type::Unknown => true,
+        Type::Vector { .. } | Type::Unknown(_) => true,
         _ => false,
     }
 }

@@ -39,33 +39,58 @@ pub struct Query<'q> {
     pub public: Option<&'q dyn Fn(&str) -> bool>,
 }
 
-/// Compares what a consumer uses: the changes, by symbol, the worst first.
-///
-/// Symbols that are in one interface only are not reported: which symbols there are is not a question of types. A
-/// symbol that nothing describes on one of the sides is [`Effect::Unclear`].
-pub fn compare(old: &Interface, new: &Interface, query: &Query<'_>) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for symbol in old.unknown.iter().filter(|symbol| (query.wanted)(symbol)) {
-        changes.push(unclear(symbol, "no debug information describes it"));
-    }
-    // Equal interfaces compare in one step.
-    if old.fingerprint() == new.fingerprint() {
-        return changes;
-    }
-    let mut walk = Walk::new(old, new, query);
-    for (symbol, item) in &old.items {
-        if let Some((found, other)) = new.find(symbol) {
-            if found.version == symbol.version && equal(old, item, new, other) {
-                continue;
+/// Two interfaces, with what is the same for all consumers worked out once.
+pub struct Comparison<'c> {
+    old: &'c Interface,
+    new: &'c Interface,
+    /// Symbols whose type, conventions or role are not equal, by symbol of the old side.
+    changed: Vec<(&'c Symbol, &'c Item, &'c Item)>,
+    /// Symbols that nothing describes, and on which side.
+    undescribed: Vec<(&'c Symbol, &'static str)>,
+}
+
+impl<'c> Comparison<'c> {
+    /// Finds the symbols that are not equal. Equal interfaces compare in one step.
+    pub fn new(old: &'c Interface, new: &'c Interface) -> Self {
+        let nowhere = |symbol| (symbol, "no debug information describes it");
+        let mut found = Self { old, new, changed: Vec::new(), undescribed: old.unknown.iter().map(nowhere).collect() };
+        if old.fingerprint() == new.fingerprint() {
+            return found;
+        }
+        for (symbol, item) in &old.items {
+            match new.find(symbol) {
+                Some((_, other)) if equal(old, item, new, other) => {}
+                Some((_, other)) => found.changed.push((symbol, item, other)),
+                None if new.is_unknown(symbol) => {
+                    found.undescribed.push((symbol, "no debug information of the new library describes it"));
+                }
+                None => {}
             }
-            if (query.wanted)(symbol) {
+        }
+        found
+    }
+
+    /// What changes for one consumer, by symbol, the worst first.
+    ///
+    /// Symbols that are in one interface only are not reported: which symbols there are is not a question of types. A
+    /// symbol that nothing describes on one of the sides is [`Effect::Unclear`].
+    pub fn changes(&self, query: &Query<'_>) -> Vec<Change> {
+        let undescribed = self.undescribed.iter().filter(|(symbol, _)| (query.wanted)(symbol));
+        let mut changes: Vec<Change> = undescribed.map(|(symbol, why)| unclear(symbol, why)).collect();
+        let mut wanted = self.changed.iter().filter(|(symbol, ..)| (query.wanted)(symbol)).peekable();
+        if wanted.peek().is_some() {
+            let mut walk = Walk::new(self.old, self.new, query);
+            for (symbol, item, other) in wanted {
                 one(&mut walk, symbol, item, other, &mut changes);
             }
-        } else if new.is_unknown(symbol) && (query.wanted)(symbol) {
-            changes.push(unclear(symbol, "no debug information of the new library describes it"));
         }
+        changes
     }
-    changes
+}
+
+/// Compares what one consumer uses: see [`Comparison::changes`].
+pub fn compare(old: &Interface, new: &Interface, query: &Query<'_>) -> Vec<Change> {
+    Comparison::new(old, new).changes(query)
 }
 
 /// Whether nothing about an item can matter.

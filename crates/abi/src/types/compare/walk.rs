@@ -157,7 +157,7 @@ impl<'c> Walk<'c> {
         let (from, to) = (old.strip(pair.old), new.strip(pair.new));
         self.qualifiers(pair, local);
         match (old.get(from), new.get(to)) {
-            (Type::Unknown, _) | (_, Type::Unknown) => {
+            (Type::Unknown(_), _) | (_, Type::Unknown(_)) => {
                 local.unclear("has a type that cannot be read".to_owned());
             }
             (Type::Void, Type::Void) => {}
@@ -177,7 +177,8 @@ impl<'c> Walk<'c> {
                 if count != other && !matches!((count, other), (None | Some(0), None | Some(0))) {
                     let texts = (type_name(old, pair.old), type_name(new, pair.new));
                     let text = format!("{} is now {}", texts.0, texts.1);
-                    if pair.usage.how == How::Pointee { local.unclear(text) } else { local.breaks(text) }
+                    let open = pair.usage.how == How::Pointee && (count.is_none() || other.is_none());
+                    if open { local.unclear(text) } else { local.breaks(text) }
                 }
                 local.follow(*left, *right, pair.usage);
             }
