@@ -18,9 +18,11 @@ const fn need(package: &'static str, program: &'static str, purpose: &'static st
 /// What the tests use.
 const TESTS: &[Need] = &[
     need("gcc", "gcc", "links Rust programs, compiles bundled C and the small packages of the tests"),
+    need("g++", "g++", "compiles the C++ libraries whose interfaces are compared"),
     need("libc6-dev", "gcc", "headers for these"),
     need("make", "make", "build scripts of bundled C"),
-    need("binutils", "ar", "makes and takes apart archives"),
+    need("binutils", "ar", "makes and takes apart archives, strips libraries"),
+    need("abigail-tools", "abidiff", "judges the same libraries: a peer of verdicts"),
     need("dpkg-dev", "dpkg-deb", "makes the packages that are imported, and reads them for comparison"),
     need("tar", "tar", "makes archives with every kind of entry"),
     need("xz-utils", "xz", "compresses them"),

@@ -1,0 +1,184 @@
+//! Compiles the libraries and the consumer of a case, strips copies of them, and runs the consumer.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::case::{Case, Side};
+
+/// The files of a case, in a directory of their own.
+#[derive(Debug)]
+pub(crate) struct Built {
+    root: PathBuf,
+    old: String,
+    new: String,
+    extra: bool,
+}
+
+/// What the files say of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// Debug information, symbol tables.
+    Full,
+    /// Only what the loader needs.
+    Stripped,
+}
+
+impl Variant {
+    pub(crate) const ALL: [Self; 2] = [Self::Full, Self::Stripped];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Stripped => "stripped",
+        }
+    }
+}
+
+const SONAME: &str = "libcase.so.1";
+const EXTRA: &str = "libextra.so.1";
+
+impl Built {
+    /// Compiles a case in an empty directory.
+    pub(crate) fn make(case: &Case, root: &Path) -> Result<Self, String> {
+        let soname = |key| case.value(key).unwrap_or(SONAME).to_owned();
+        let extra = case.value("extra").is_some();
+        let built = Self { root: root.to_owned(), old: soname("old-soname"), new: soname("new-soname"), extra };
+        for side in [Side::Old, Side::New] {
+            built.compile_side(case, side)?;
+        }
+        built.compile_consumer(case)?;
+        for (full, stripped) in built.files(Variant::Full).into_iter().zip(built.files(Variant::Stripped)) {
+            let parent = stripped.parent().unwrap_or(root);
+            fs::create_dir_all(parent).map_err(|error| error.to_string())?;
+            tool(Command::new("strip").arg("-o").arg(&stripped).arg(&full))?;
+            if case.value("debug") == Some("link") && full.file_name().is_some_and(|name| name != "consumer") {
+                detach(&full, &stripped)?;
+            }
+        }
+        Ok(built)
+    }
+
+    /// The consumer.
+    pub(crate) fn consumer(&self, variant: Variant) -> PathBuf {
+        self.root.join(variant.name()).join("consumer")
+    }
+
+    /// The library of a side.
+    pub(crate) fn library(&self, variant: Variant, side: Side) -> PathBuf {
+        let soname = if side == Side::Old { &self.old } else { &self.new };
+        self.directory(variant, side).join(soname)
+    }
+
+    /// The other library of a side, where the case has one.
+    pub(crate) fn extra(&self, variant: Variant, side: Side) -> Option<PathBuf> {
+        self.extra.then(|| self.directory(variant, side).join(EXTRA))
+    }
+
+    /// The directory that holds the public header of a side.
+    pub(crate) fn headers(&self, side: Side) -> PathBuf {
+        self.root.join("source").join(side.name())
+    }
+
+    /// Runs the consumer with the libraries of a side: `Err` says how it failed.
+    pub(crate) fn run(&self, variant: Variant, side: Side) -> Result<(), String> {
+        let consumer = self.consumer(variant);
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=1", "20"]).arg(&consumer).current_dir(&self.root);
+        command.env("LD_LIBRARY_PATH", self.directory(variant, side));
+        command.env_remove("LD_PRELOAD").env_remove("LD_BIND_NOW");
+        let output = command.output().map_err(|error| format!("timeout: {error}"))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())),
+        }
+    }
+
+    fn directory(&self, variant: Variant, side: Side) -> PathBuf {
+        self.root.join(variant.name()).join(side.name())
+    }
+
+    fn files(&self, variant: Variant) -> Vec<PathBuf> {
+        let sides = [Side::Old, Side::New];
+        let libraries = sides.map(|side| self.library(variant, side));
+        let extras = sides.into_iter().filter_map(|side| self.extra(variant, side));
+        libraries.into_iter().chain(extras).chain([self.consumer(variant)]).collect()
+    }
+
+    fn compile_side(&self, case: &Case, side: Side) -> Result<(), String> {
+        let sources = self.headers(side);
+        let target = self.directory(Variant::Full, side);
+        for directory in [&sources, &target] {
+            fs::create_dir_all(directory).map_err(|error| error.to_string())?;
+        }
+        write(&sources.join("lib.h"), case.section(side, ".h").ok_or("no section old.h")?)?;
+        let extra = self.extra(Variant::Full, side);
+        if let Some(extra) = &extra {
+            let (text, cxx) = case.source_of(side, "-extra").ok_or("no section extra.c")?;
+            let mut command = compiler(&sources, "extra", text, cxx)?;
+            command.args(["-fPIC", "-shared", "-Wl,-soname", "-Wl,libextra.so.1", "-o"]).arg(extra);
+            tool(command.args(case.words("cflags")))?;
+        }
+        let (text, cxx) = case.source_of(side, "").ok_or("no section old.c or old.cc")?;
+        let mut command = compiler(&sources, "lib", text, cxx)?;
+        let library = self.library(Variant::Full, side);
+        let soname = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        command.args(["-fPIC", "-shared", "-Wl,-soname", &format!("-Wl,{soname}"), "-o"]).arg(&library);
+        command.args(case.words("cflags")).args(case.words(&format!("{}-cflags", side.name())));
+        if let Some(map) = case.section(side, ".map") {
+            let file = sources.join("lib.map");
+            write(&file, map)?;
+            command.arg(format!("-Wl,--version-script={}", file.display()));
+        }
+        let linked = case.words("extra").iter().any(|who| who == "library" || who == side.name());
+        command.args(extra.filter(|_| linked));
+        command.args(case.words("ldflags")).args(case.words(&format!("{}-ldflags", side.name())));
+        tool(&mut command)
+    }
+
+    fn compile_consumer(&self, case: &Case) -> Result<(), String> {
+        let (text, cxx) = case.source("consumer").ok_or("no section consumer.c or consumer.cc")?;
+        let mut command = compiler(&self.root.join("source"), "consumer", text, cxx)?;
+        command.arg("-I").arg(self.headers(Side::Old)).args(case.words("cflags")).args(case.words("consumer-cflags"));
+        command.arg("-o").arg(self.consumer(Variant::Full)).arg(self.library(Variant::Full, Side::Old));
+        let linked = case.words("extra").iter().any(|who| who == "consumer");
+        command.args(self.extra(Variant::Full, Side::Old).filter(|_| linked));
+        command.arg(format!("-Wl,-rpath-link,{}", self.directory(Variant::Full, Side::Old).display()));
+        tool(command.args(case.words("consumer-ldflags")))
+    }
+}
+
+/// A compiler that was told of one source file.
+fn compiler(directory: &Path, stem: &str, text: &str, cxx: bool) -> Result<Command, String> {
+    let file = format!("{stem}.{}", if cxx { "cc" } else { "c" });
+    write(&directory.join(&file), text)?;
+    let mut command = Command::new(if cxx { "g++" } else { "gcc" });
+    command.current_dir(directory).args(["-g", "-O1", &file]);
+    Ok(command)
+}
+
+/// Moves debug information to a file beside, as distributions do.
+fn detach(full: &Path, stripped: &Path) -> Result<(), String> {
+    let mut name = full.as_os_str().to_owned();
+    name.push(".debug");
+    let debug = PathBuf::from(name);
+    tool(Command::new("objcopy").arg("--only-keep-debug").arg(full).arg(&debug))?;
+    fs::remove_file(full).map_err(|error| error.to_string())?;
+    let link = format!("--add-gnu-debuglink={}", debug.display());
+    tool(Command::new("objcopy").arg(link).arg(stripped).arg(full))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Runs a tool that must succeed.
+fn tool(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr))),
+    }
+}

@@ -1,0 +1,47 @@
+//! What libabigail says of the same files.
+//!
+//! `abidiff` compares libraries and knows no consumer. It is shown the public headers of both sides, with which it
+//! leaves out private types. Its exit code is a set of bits: 1 and 2 for errors, 4 for a change, 8 for a change that it is
+//! sure is incompatible. It leaves changes with 4 alone to a person, so it is scored twice: strictly (any change is
+//! `rebuild`) and leniently (8 is `rebuild`, all else `relink`). `abicompat` is told the consumer; any difference that it
+//! reports is `rebuild`. Errors are `unknown`.
+
+use std::{ffi::OsString, process::Command};
+
+use crate::{
+    build::{Built, Variant},
+    case::{Answer, Side},
+};
+
+/// The names under which `ask` answers.
+pub(crate) const NAMES: [&str; 3] = ["abidiff, strictly", "abidiff, leniently", "abicompat"];
+
+const ERROR: i32 = 1 | 2;
+const INCOMPATIBLE: i32 = 8;
+
+/// Whether the tools are on this machine.
+pub(crate) fn are_here() -> bool {
+    ["abidiff", "abicompat"].iter().all(|tool| Command::new(tool).arg("--version").output().is_ok())
+}
+
+/// The answers in the order of `NAMES`.
+pub(crate) fn ask(built: &Built, variant: Variant) -> [Answer; 3] {
+    let [old, new] = [Side::Old, Side::New].map(|side| built.library(variant, side).into_os_string());
+    let [old_headers, new_headers] = [Side::Old, Side::New].map(|side| built.headers(side).into_os_string());
+    let headers = ["--headers-dir1".into(), old_headers, "--headers-dir2".into(), new_headers];
+    let diff = code("abidiff", headers.into_iter().chain([old.clone(), new.clone()]));
+    let compat = code("abicompat", [built.consumer(variant).into_os_string(), old, new]);
+    [answer(diff, !0), answer(diff, INCOMPATIBLE), answer(compat, !0)]
+}
+
+fn code(tool: &str, arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    Command::new(tool).args(arguments).output().ok().and_then(|output| output.status.code()).unwrap_or(ERROR)
+}
+
+fn answer(code: i32, breaking: i32) -> Answer {
+    match code {
+        code if code & ERROR != 0 => Answer::Unknown,
+        code if code & breaking != 0 => Answer::Rebuild,
+        _ => Answer::Relink,
+    }
+}
