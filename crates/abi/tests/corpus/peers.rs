@@ -1,7 +1,7 @@
 //! What libabigail says of the same files.
 //!
 //! `abidiff` compares libraries and knows no consumer. It is shown the public headers of both sides, with which it
-//! leaves out private types. Its exit code is a set of bits: 1 and 2 for errors, 4 for a change, 8 for a change that it is
+//! leaves out private types, and told that additions are welcome. Its exit code is a set of bits: 1 and 2 for errors, 4 for a change, 8 for a change that it is
 //! sure is incompatible. It leaves changes with 4 alone to a person, so it is scored twice: strictly (any change is
 //! `rebuild`) and leniently (8 is `rebuild`, all else `relink`). `abicompat` is told the consumer; any difference that it
 //! reports is `rebuild`. Errors are `unknown`.
@@ -28,7 +28,8 @@ pub(crate) fn are_here() -> bool {
 pub(crate) fn ask(built: &Built, variant: Variant) -> [Answer; 3] {
     let [old, new] = [Side::Old, Side::New].map(|side| built.library(variant, side).into_os_string());
     let [old_headers, new_headers] = [Side::Old, Side::New].map(|side| built.headers(side).into_os_string());
-    let headers = ["--headers-dir1".into(), old_headers, "--headers-dir2".into(), new_headers];
+    let headers =
+        ["--no-added-syms".into(), "--headers-dir1".into(), old_headers, "--headers-dir2".into(), new_headers];
     let diff = code("abidiff", headers.into_iter().chain([old.clone(), new.clone()]));
     let compat = code("abicompat", [built.consumer(variant).into_os_string(), old, new]);
     [answer(diff, !0), answer(diff, INCOMPATIBLE), answer(compat, !0)]
