@@ -119,6 +119,9 @@ impl Built {
             let (text, cxx) = case.source_of(side, "-extra").ok_or("no section extra.c")?;
             let mut command = compiler(&sources, "extra", text, cxx)?;
             command.args(["-fPIC", "-shared", "-Wl,-soname", "-Wl,libextra.so.1", "-o"]).arg(extra);
+            if let Some(map) = case.section(side, "-extra.map") {
+                script(&mut command, &sources.join("extra.map"), map)?;
+            }
             tool(command.args(case.words("cflags")))?;
         }
         let (text, cxx) = case.source_of(side, "").ok_or("no section old.c or old.cc")?;
@@ -128,9 +131,7 @@ impl Built {
         command.args(["-fPIC", "-shared", "-Wl,-soname", &format!("-Wl,{soname}"), "-o"]).arg(&library);
         command.args(case.words("cflags")).args(case.words(&format!("{}-cflags", side.name())));
         if let Some(map) = case.section(side, ".map") {
-            let file = sources.join("lib.map");
-            write(&file, map)?;
-            command.arg(format!("-Wl,--version-script={}", file.display()));
+            script(&mut command, &sources.join("lib.map"), map)?;
         }
         let linked = case.words("extra").iter().any(|who| who == "library" || who == side.name());
         command.args(extra.filter(|_| linked));
@@ -141,22 +142,34 @@ impl Built {
     fn compile_consumer(&self, case: &Case) -> Result<(), String> {
         let (text, cxx) = case.source("consumer").ok_or("no section consumer.c or consumer.cc")?;
         let mut command = compiler(&self.root.join("source"), "consumer", text, cxx)?;
-        command.arg("-I").arg(self.headers(Side::Old)).args(case.words("cflags")).args(case.words("consumer-cflags"));
+        command.args(["-fPIE", "-pie", "-I"]).arg(self.headers(Side::Old));
+        for key in ["cflags", "consumer-cflags", "consumer-ldflags"] {
+            command.args(case.words(key));
+        }
         command.arg("-o").arg(self.consumer(Variant::Full)).arg(self.library(Variant::Full, Side::Old));
         let linked = case.words("extra").iter().any(|who| who == "consumer");
         command.args(self.extra(Variant::Full, Side::Old).filter(|_| linked));
         command.arg(format!("-Wl,-rpath-link,{}", self.directory(Variant::Full, Side::Old).display()));
-        tool(command.args(case.words("consumer-ldflags")))
+        tool(&mut command)
     }
 }
+
+/// What some distributions have their compilers do unasked, the other way.
+const PLAIN: [&str; 2] = ["-Wl,--no-as-needed", "-Wl,-z,lazy"];
 
 /// A compiler that was told of one source file.
 fn compiler(directory: &Path, stem: &str, text: &str, cxx: bool) -> Result<Command, String> {
     let file = format!("{stem}.{}", if cxx { "cc" } else { "c" });
     write(&directory.join(&file), text)?;
     let mut command = Command::new(if cxx { "g++" } else { "gcc" });
-    command.current_dir(directory).args(["-g", "-O1", &file]);
+    command.current_dir(directory).args(["-pipe", "-g", "-O1"]).args(PLAIN).arg(&file);
     Ok(command)
+}
+
+/// Has symbols versioned by a script.
+fn script(command: &mut Command, file: &Path, text: &str) -> Result<(), String> {
+    command.arg(format!("-Wl,--version-script={}", file.display()));
+    write(file, text)
 }
 
 /// Moves debug information to a file beside, as distributions do.
