@@ -4,13 +4,13 @@
 //! leaves out private types, and told that additions are welcome. Its exit code is a set of bits: 1 and 2 for errors, 4 for a change, 8 for a change that it is
 //! sure is incompatible. It leaves changes with 4 alone to a person, so it is scored twice: strictly (any change is
 //! `rebuild`) and leniently (8 is `rebuild`, all else `relink`). `abicompat` is told the consumer; any difference that it
-//! reports is `rebuild`. Errors are `unknown`.
+//! reports is `rebuild`. Errors are `unknown`. Neither is asked about breaks that only headers show.
 
 use std::{ffi::OsString, process::Command};
 
 use crate::{
     build::{Built, Variant},
-    case::{Answer, Side},
+    case::{Answer, Case, Side},
 };
 
 /// The names under which `ask` answers.
@@ -22,6 +22,11 @@ const INCOMPATIBLE: i32 = 8;
 /// Whether the tools are on this machine.
 pub(crate) fn are_here() -> bool {
     ["abidiff", "abicompat"].iter().all(|tool| Command::new(tool).arg("--version").output().is_ok())
+}
+
+/// Whether a case is one that they are made for.
+pub(crate) fn can_tell(case: &Case) -> bool {
+    !(case.headers && case.expect == Answer::Rebuild)
 }
 
 /// The answers in the order of `NAMES`.

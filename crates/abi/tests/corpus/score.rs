@@ -10,7 +10,10 @@ pub(crate) struct Mark {
     pub(crate) who: &'static str,
     pub(crate) variant: Variant,
     pub(crate) case: String,
+    /// What the case expects.
     pub(crate) expect: Answer,
+    /// What is true, where the case expects that nobody knows.
+    pub(crate) truth: Answer,
     pub(crate) answer: Answer,
 }
 
@@ -29,11 +32,11 @@ impl Score {
         let marks = self.marks.iter().filter(|mark| mark.who == who && mark.variant == variant);
         let mut row = Row::default();
         for mark in marks {
-            match (mark.expect, mark.answer) {
-                (expect, answer) if expect == answer => row.right += 1,
-                (_, Answer::Unknown) => row.unknown += 1,
-                (_, Answer::Relink) => row.false_relinks.push(&mark.case),
-                (_, Answer::Rebuild) => row.false_rebuilds.push(&mark.case),
+            match mark.answer {
+                answer if [mark.expect, mark.truth].contains(&answer) => row.right += 1,
+                Answer::Unknown => row.unknown += 1,
+                Answer::Relink => row.false_relinks.push(&mark.case),
+                Answer::Rebuild => row.false_rebuilds.push(&mark.case),
             }
         }
         row.false_relinks.sort_unstable();
