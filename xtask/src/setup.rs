@@ -22,6 +22,7 @@ const TESTS: &[Need] = &[
     need("libc6-dev", "gcc", "headers for these"),
     need("make", "make", "build scripts of bundled C"),
     need("binutils", "ar", "makes and takes apart archives, strips libraries"),
+    need("dwz", "dwz", "shares debug information among libraries, as distributions do"),
     need("abigail-tools", "abidiff", "judges the same libraries: a peer of verdicts"),
     need("dpkg-dev", "dpkg-deb", "makes the packages that are imported, and reads them for comparison"),
     need("tar", "tar", "makes archives with every kind of entry"),

@@ -54,11 +54,15 @@ impl Built {
             let parent = stripped.parent().unwrap_or(root);
             fs::create_dir_all(parent).map_err(|error| error.to_string())?;
             tool(Command::new("strip").arg("-o").arg(&stripped).arg(&full))?;
-            if case.value("debug") == Some("link") && full.file_name().is_some_and(|name| name != "consumer") {
-                detach(&full, &stripped)?;
-            }
         }
+        let libraries = |variant| [Side::Old, Side::New].map(|side| built.library(variant, side));
+        case.debug.move_to(&built.debug_directory(), libraries(Variant::Full), libraries(Variant::Stripped))?;
         Ok(built)
+    }
+
+    /// The directory in which debug information is looked for, besides the places beside the libraries.
+    pub(crate) fn debug_directory(&self) -> PathBuf {
+        self.root.join("debug")
     }
 
     /// The consumer.
@@ -130,6 +134,7 @@ impl Built {
         let soname = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
         command.args(["-fPIC", "-shared", "-Wl,-soname", &format!("-Wl,{soname}"), "-o"]).arg(&library);
         command.args(case.words("cflags")).args(case.words(&format!("{}-cflags", side.name())));
+        command.args(case.debug.linker_flag(side));
         if let Some(map) = case.section(side, ".map") {
             script(&mut command, &sources.join("lib.map"), map)?;
         }
@@ -172,23 +177,12 @@ fn script(command: &mut Command, file: &Path, text: &str) -> Result<(), String> 
     write(file, text)
 }
 
-/// Moves debug information to a file beside, as distributions do.
-fn detach(full: &Path, stripped: &Path) -> Result<(), String> {
-    let mut name = full.as_os_str().to_owned();
-    name.push(".debug");
-    let debug = PathBuf::from(name);
-    tool(Command::new("objcopy").arg("--only-keep-debug").arg(full).arg(&debug))?;
-    fs::remove_file(full).map_err(|error| error.to_string())?;
-    let link = format!("--add-gnu-debuglink={}", debug.display());
-    tool(Command::new("objcopy").arg(link).arg(stripped).arg(full))
-}
-
 fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Runs a tool that must succeed.
-fn tool(command: &mut Command) -> Result<(), String> {
+pub(crate) fn tool(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     match output.status.success() {
         true => Ok(()),

@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use crate::debug::Place;
+
 /// One library in an old and a new version, one consumer, and what is true of them.
 #[derive(Debug)]
 pub(crate) struct Case {
@@ -25,6 +27,10 @@ pub(crate) struct Case {
     /// Names that the consumer looks up at run time.
     #[expect(dead_code, reason = "read where the crate is asked")]
     pub(crate) opens: Vec<String>,
+    /// Where the debug information of the libraries is.
+    pub(crate) debug: Place,
+    /// Whether the new library needs a processor with AVX.
+    pub(crate) avx: bool,
     keys: BTreeMap<String, String>,
     sections: BTreeMap<String, String>,
 }
@@ -122,6 +128,8 @@ impl Case {
             because: keys.get("because").cloned(),
             headers: keys.contains_key("headers"),
             opens: words(keys.get("opens")),
+            debug: keys.get("debug").map_or(Ok(Place::Inside), |text| text.parse())?,
+            avx: words(keys.get("new-cflags")).iter().any(|flag| flag == "-mavx"),
             keys,
             sections,
         })

@@ -8,6 +8,7 @@
 
 mod build;
 mod case;
+mod debug;
 mod judge;
 mod peers;
 mod score;
@@ -38,13 +39,27 @@ fn main() -> ExitCode {
     let compares = !arguments.exact && !arguments.list && peers::are_here();
     let trials = cases.into_iter().map(|case| {
         let score = Arc::clone(&score);
-        Trial::test(case.name.clone(), move || check(&case, compares, &score).map_err(Failed::from))
+        let runs = runs_here(&case);
+        let trial = Trial::test(case.name.clone(), move || check(&case, compares, &score).map_err(Failed::from));
+        trial.with_ignored_flag(!runs)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     if compares && let Ok(score) = score.lock() {
         println!("{score}");
     }
     conclusion.exit_code()
+}
+
+/// Whether this machine can run what the case compiles. Calling conventions, and with them what breaks, are those of one
+/// processor.
+#[cfg(target_arch = "x86_64")]
+fn runs_here(case: &Case) -> bool {
+    !case.avx || std::arch::is_x86_feature_detected!("avx")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn runs_here(_: &Case) -> bool {
+    false
 }
 
 /// Tests one case.

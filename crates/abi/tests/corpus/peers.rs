@@ -6,7 +6,7 @@
 //! `rebuild`) and leniently (8 is `rebuild`, all else `relink`). `abicompat` is told the consumer; any difference that it
 //! reports is `rebuild`. Errors are `unknown`. Neither is asked about breaks that only headers show.
 
-use std::{ffi::OsString, process::Command};
+use std::process::Command;
 
 use crate::{
     build::{Built, Variant},
@@ -31,17 +31,23 @@ pub(crate) fn can_tell(case: &Case) -> bool {
 
 /// The answers in the order of `NAMES`.
 pub(crate) fn ask(built: &Built, variant: Variant) -> [Answer; 3] {
-    let [old, new] = [Side::Old, Side::New].map(|side| built.library(variant, side).into_os_string());
-    let [old_headers, new_headers] = [Side::Old, Side::New].map(|side| built.headers(side).into_os_string());
-    let headers =
-        ["--no-added-syms".into(), "--headers-dir1".into(), old_headers, "--headers-dir2".into(), new_headers];
-    let diff = code("abidiff", headers.into_iter().chain([old.clone(), new.clone()]));
-    let compat = code("abicompat", [built.consumer(variant).into_os_string(), old, new]);
+    let [old, new] = [Side::Old, Side::New].map(|side| built.library(variant, side));
+    let mut diff = Command::new("abidiff");
+    diff.arg("--no-added-syms");
+    diff.arg("--headers-dir1").arg(built.headers(Side::Old)).arg("--headers-dir2").arg(built.headers(Side::New));
+    let mut compat = Command::new("abicompat");
+    let debug = built.debug_directory();
+    if variant == Variant::Full && debug.is_dir() {
+        diff.arg("--debug-info-dir1").arg(&debug).arg("--debug-info-dir2").arg(&debug);
+        compat.arg("--lib-debug-info-dir1").arg(&debug).arg("--lib-debug-info-dir2").arg(&debug);
+    }
+    let diff = code(diff.arg(&old).arg(&new));
+    let compat = code(compat.arg(built.consumer(variant)).arg(&old).arg(&new));
     [answer(diff, !0), answer(diff, INCOMPATIBLE), answer(compat, !0)]
 }
 
-fn code(tool: &str, arguments: impl IntoIterator<Item = OsString>) -> i32 {
-    Command::new(tool).args(arguments).output().ok().and_then(|output| output.status.code()).unwrap_or(ERROR)
+fn code(command: &mut Command) -> i32 {
+    command.output().ok().and_then(|output| output.status.code()).unwrap_or(ERROR)
 }
 
 fn answer(code: i32, breaking: i32) -> Answer {
