@@ -118,6 +118,9 @@ impl Built {
             fs::create_dir_all(directory).map_err(|error| error.to_string())?;
         }
         write(&sources.join("lib.h"), case.section(side, ".h").ok_or("no section old.h")?)?;
+        if let Some(text) = case.section(side, "-private.h") {
+            write(&sources.join("private.h"), text)?;
+        }
         let extra = self.extra(Variant::Full, side);
         if let Some(extra) = &extra {
             let (text, cxx) = case.source_of(side, "-extra").ok_or("no section extra.c")?;

@@ -36,7 +36,8 @@ fn main() -> ExitCode {
         }
     };
     let score = Arc::new(Mutex::new(Score::default()));
-    let compares = !arguments.exact && !arguments.list && peers::are_here();
+    let scores = !arguments.exact && !arguments.list;
+    let compares = scores && peers::are_here();
     let trials = cases.into_iter().map(|case| {
         let score = Arc::clone(&score);
         let runs = runs_here(&case);
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         trial.with_ignored_flag(!runs)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if compares && let Ok(score) = score.lock() {
+    if scores && let Ok(score) = score.lock() {
         println!("{score}");
     }
     conclusion.exit_code()
