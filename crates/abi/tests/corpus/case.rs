@@ -96,11 +96,17 @@ const KEYS: &[&str] = &[
 impl Case {
     /// Takes the text of a case apart.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
+        if !text.starts_with("# ") {
+            return Err("a case begins with a comment that says what happens".to_owned());
+        }
         let mut keys = BTreeMap::new();
         let mut sections: BTreeMap<String, String> = BTreeMap::new();
         let mut current: Option<&mut String> = None;
         for line in text.lines() {
             if let Some(title) = line.strip_prefix("-- ").and_then(|rest| rest.strip_suffix(" --")) {
+                if !is_section(title) {
+                    return Err(format!("unknown section {title:?}"));
+                }
                 current = Some(sections.entry(title.to_owned()).or_default());
             } else if let Some(section) = &mut current {
                 section.push_str(line);
@@ -174,6 +180,14 @@ impl Case {
             .or_else(|| self.source(ending.strip_prefix('-')?))
             .or_else(|| self.source(&format!("old{ending}")).filter(|_| ending.is_empty()))
     }
+}
+
+/// Whether a section has a meaning.
+fn is_section(title: &str) -> bool {
+    let of_a_side = title.strip_prefix("old").or_else(|| title.strip_prefix("new"));
+    let shared = ["consumer.c", "consumer.cc", "extra.c", "extra.cc"].contains(&title);
+    let endings = [".h", "-private.h", ".c", ".cc", ".map", "-extra.c", "-extra.cc", "-extra.map"];
+    shared || of_a_side.is_some_and(|ending| endings.contains(&ending))
 }
 
 fn words(value: Option<&String>) -> Vec<String> {

@@ -81,7 +81,7 @@ impl Display for Score {
         }
         for who in self.names() {
             let row = self.of(who, Variant::Full);
-            writeln!(f, "\n{who}, full files\n  false relinks: {}", row.false_relinks.join(" "))?;
+            writeln!(f, "\n{who}, whole files\n  false relinks: {}", row.false_relinks.join(" "))?;
             writeln!(f, "  false rebuilds: {}", row.false_rebuilds.join(" "))?;
         }
         Ok(())
