@@ -37,6 +37,17 @@ impl Variant {
     }
 }
 
+/// How a run of the consumer ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Well,
+    /// With another code than 0, or by a signal.
+    Badly(String),
+}
+
+/// The exit code of `timeout` when it had to stop a program.
+const TIMED_OUT: i32 = 124;
+
 const SONAME: &str = "libcase.so.1";
 const EXTRA: &str = "libextra.so.1";
 
@@ -86,17 +97,18 @@ impl Built {
         self.root.join("source").join(side.name())
     }
 
-    /// Runs the consumer with the libraries of a side: `Err` says how it failed.
-    pub(crate) fn run(&self, variant: Variant, side: Side) -> Result<(), String> {
+    /// Runs the consumer with the libraries of a side. It may fail, but has to do so in time.
+    pub(crate) fn run(&self, variant: Variant, side: Side) -> Result<Ended, String> {
         let consumer = self.consumer(variant);
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=1", "20"]).arg(&consumer).current_dir(&self.root);
+        command.arg("60").arg(&consumer).current_dir(&self.root);
         command.env("LD_LIBRARY_PATH", self.directory(variant, side));
         command.env_remove("LD_PRELOAD").env_remove("LD_BIND_NOW");
         let output = command.output().map_err(|error| format!("timeout: {error}"))?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())),
+        match output.status.code() {
+            Some(0) => Ok(Ended::Well),
+            Some(TIMED_OUT) => Err("the consumer does not end".to_owned()),
+            _ => Ok(Ended::Badly(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()))),
         }
     }
 

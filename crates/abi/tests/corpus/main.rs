@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use build::{Built, Variant};
+use build::{Built, Ended, Variant};
 use case::{Answer, Case, Side};
 use libtest_mimic::{Arguments, Failed, Trial};
 use score::{Mark, Score};
@@ -92,12 +92,12 @@ fn check(case: &Case, compares: bool, score: &Mutex<Score>) -> Result<(), String
 /// Proves that what the case says of the run is true.
 fn prove(case: &Case, built: &Built, variant: Variant) -> Result<(), String> {
     let files = variant.name();
-    built
-        .run(variant, Side::Old)
-        .map_err(|error| format!("{files}: the consumer fails with the old library: {error}"))?;
-    match (built.run(variant, Side::New), case.works) {
-        (Err(error), true) => Err(format!("{files}: the consumer fails with the new library: {error}")),
-        (Ok(()), false) => Err(format!("{files}: the consumer works with the new library")),
+    if let Ended::Badly(how) = built.run(variant, Side::Old)? {
+        return Err(format!("{files} files: the consumer fails with the old library: {how}"));
+    }
+    match (built.run(variant, Side::New)?, case.works) {
+        (Ended::Badly(how), true) => Err(format!("{files} files: the consumer fails with the new library: {how}")),
+        (Ended::Well, false) => Err(format!("{files} files: the consumer works with the new library")),
         _ => Ok(()),
     }
 }
