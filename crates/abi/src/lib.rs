@@ -5,12 +5,12 @@
 
 mod change;
 pub mod closure;
+pub mod dwarf;
 pub mod elf;
 mod symbols;
 mod text;
-mod verdict;
-pub mod dwarf;
 pub mod types;
+mod verdict;
 
 pub use change::{Change, Effect};
 pub use symbols::{Around, Nothing, Pair};
