@@ -15,4 +15,4 @@ mod verdict;
 pub use change::{Change, Effect};
 pub use symbols::{Around, Nothing, Pair};
 pub use text::demangle;
-pub use verdict::{Evidence, Judgement, Options, Suppression, Types, Verdict, Wanted, judge};
+pub use verdict::{Evidence, Judgement, Options, Seen, Suppression, Types, Verdict, Wanted, exported, judge};

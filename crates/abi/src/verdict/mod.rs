@@ -13,6 +13,7 @@
 //! | neither | `unknown`, resting on symbols |
 
 mod copies;
+mod seen;
 mod suppress;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     elf::{Facts, FileKind},
     symbols::{Around, Finding, Known, Pair},
 };
+pub use seen::{Seen, exported};
 pub use suppress::Suppression;
 
 /// What may be done with a consumer.

@@ -25,7 +25,6 @@ pub(crate) struct Case {
     /// Whether the headers of both sides are shown to the judge.
     pub(crate) headers: bool,
     /// Names that the consumer looks up at run time.
-    #[expect(dead_code, reason = "read where the crate is asked")]
     pub(crate) opens: Vec<String>,
     /// Where the debug information of the libraries is.
     pub(crate) debug: Place,
