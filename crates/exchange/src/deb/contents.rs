@@ -48,7 +48,7 @@ pub fn read_contents(
     limits: &Limits,
     visit: &mut dyn FnMut(&TreePath, Found<'_>) -> io::Result<()>,
 ) -> Result<Contents, ReadError> {
-    let run = || {
+    let mut run = || {
         let mut archive = Archive::new(File::open(path).map_err(Refusal::Open)?, true, limits)?;
         let members = read_control(&mut archive, None)?;
         let control = parse_control(members.get("control").ok_or(Refusal::Missing { member: "control" })?)?;
