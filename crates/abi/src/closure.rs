@@ -125,7 +125,7 @@ impl<'a> Libraries<'a> {
                 problems.push(Problem::Missing { by: by.label.to_owned(), soname: lossy(soname).into_owned() });
                 continue;
             };
-            if fitting.iter().any(|&at| self.members[at].0.facts != self.members[first].0.facts) {
+            if fitting.iter().skip(1).any(|&at| self.members[at].0.facts != self.members[first].0.facts) {
                 let files = fitting.iter().map(|&at| self.members[at].0.label.to_owned()).collect();
                 problems.push(Problem::Twice { soname: lossy(name).into_owned(), files });
             }

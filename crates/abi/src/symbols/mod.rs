@@ -267,14 +267,12 @@ impl<'f> Pair<'f> {
         }
         let position = |soname: Option<&[u8]>| consumer.needed().position(|needed| Some(needed) == soname);
         let (own, others) = (position(self.old.soname()), elsewhere.and_then(|facts| position(facts.soname())));
-        if let (Some(own), Some(others)) = (own, others)
-            && others < own
-        {
-            return;
-        }
-        let text =
-            format!("{what}, which the consumer has from elsewhere, is defined by it now and may take its place");
-        findings.push(Finding::unclear(reference.label(), text));
+        let text = format!("{what}, which the consumer has from elsewhere, is defined by it now");
+        findings.extend(match (own, others) {
+            (Some(own), Some(others)) if others < own => None,
+            (Some(_), Some(_)) => Some(Finding::breaks(reference.label(), format!("{text} and takes its place"))),
+            _ => Some(Finding::unclear(reference.label(), format!("{text} and may take its place"))),
+        });
     }
 
     /// Libraries that the consumer never asked for, and had because the old provider did.
