@@ -242,7 +242,10 @@ fn names_move() {
     let takes = "echo 'int g(void) { return 3; }' > e.c; gcc -shared -fPIC -Wl,-soname,libe.so.1 -o lib/libe.so.1 e.c; ln -s libe.so.1 lib/libe.so";
     let one = Source("int f(void) { return 1; }", "");
     let two = Source("int f(void) { return 1; } int g(void) { return 2; }", "");
-    let asks_first = Source("int f(void); int g(void); int main(void) { return f() + g(); }", "-Wl,--no-as-needed -Lold -lx -Llib -le");
+    let asks_first = Source(
+        "int f(void); int g(void); int main(void) { return f() + g(); }",
+        "-Wl,--no-as-needed -Lold -lx -Llib -le",
+    );
     let asks_last = Source(asks_first.0, "-Wl,--no-as-needed -Llib -le");
     check_with(takes, one, two, asks_first, Rebuild, "takes its place");
     check_with(takes, one, two, asks_last, Relink, "");

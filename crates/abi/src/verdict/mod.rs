@@ -59,6 +59,8 @@ pub struct Judgement {
     pub evidence: Vec<Evidence>,
     /// All differences that count, the worst first.
     pub reasons: Vec<Change>,
+    /// Whether the consumer was seen to use the provider, or to hold its code; true where no consumer was named.
+    pub is_used: bool,
 }
 
 /// Compares the types of the two providers.
@@ -132,7 +134,7 @@ impl Judgement {
     fn new(verdict: Verdict, evidence: impl IntoIterator<Item = Evidence>, mut reasons: Vec<Change>) -> Self {
         reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
         reasons.dedup();
-        Self { verdict, evidence: evidence.into_iter().collect(), reasons }
+        Self { verdict, evidence: evidence.into_iter().collect(), reasons, is_used: true }
     }
 }
 
@@ -144,10 +146,12 @@ fn reason(effect: Effect, text: &str) -> Change {
 fn unrelated(consumer: &Facts) -> Judgement {
     if consumer.imports_any(&[b"dlopen", b"dlmopen"]) {
         let reason = reason(Effect::Unclear, "the consumer opens libraries by names that it does not tell (dlopen)");
-        return Judgement::new(Verdict::Unknown, [Evidence::Symbols, Evidence::Static], vec![reason]);
+        let judgement = Judgement::new(Verdict::Unknown, [Evidence::Symbols, Evidence::Static], vec![reason]);
+        return Judgement { is_used: false, ..judgement };
     }
     let reason = reason(Effect::Compatible, "the consumer does not use it");
-    Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Static], vec![reason])
+    let judgement = Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Static], vec![reason]);
+    Judgement { is_used: false, ..judgement }
 }
 
 fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types, opened: &[&[u8]]) -> Vec<Change> {

@@ -23,50 +23,68 @@ const HOST: [&str; 5] = ["/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr
 pub(crate) struct Libraries {
     platform: Platform,
     known: HashMap<Vec<u8>, Arc<Facts>>,
-    directories: Vec<PathBuf>,
-    found: RefCell<HashMap<Vec<u8>, Option<Arc<Facts>>>>,
+    beside: Vec<PathBuf>,
+    host: Vec<PathBuf>,
+    read: RefCell<HashMap<PathBuf, Option<Arc<Facts>>>>,
 }
 
 impl Libraries {
-    /// Those of `sides`, then those that are in `directories` or on the host.
-    pub(crate) fn new(platform: Platform, sides: &[&Side], directories: Vec<PathBuf>) -> Self {
+    /// Those of `sides`, of which the last is what is judged; then those beside it, and those of this host.
+    pub(crate) fn new(platform: Platform, sides: &[&Side]) -> Self {
         let mut known = HashMap::new();
         for binary in sides.iter().flat_map(|side| &side.binaries) {
             if let Some(soname) = binary.facts.soname().filter(|_| binary.facts.platform() == platform) {
                 known.entry(soname.to_vec()).or_insert_with(|| Arc::clone(&binary.facts));
             }
         }
-        Self { platform, known, directories, found: RefCell::default() }
+        let beside = sides.last().map(|side| beside(side)).unwrap_or_default();
+        Self { platform, known, beside, host: of_host(), read: RefCell::default() }
     }
 
-    fn search(&self, soname: &[u8]) -> Option<Arc<Facts>> {
-        let name = Path::new(std::ffi::OsStr::from_bytes(soname));
-        // A needed name with a slash is a path, which means what it means in the place where the program runs.
-        let is_plain = name.components().count() == 1 && name.file_name() == Some(name.as_os_str());
-        let read = |directory: &PathBuf| {
-            let facts = elf::read(&fs::read(directory.join(name)).ok()?).ok()?;
-            (facts.platform() == self.platform).then(|| Arc::new(facts))
-        };
-        self.directories.iter().filter(|_| is_plain).find_map(read)
+    /// As one consumer finds them, which looks at places of its own before it looks at the host's.
+    pub(crate) fn seen_by<'a>(&'a self, consumer: Option<(&Side, &Facts)>) -> Seen<'a> {
+        let own = consumer.map(|(side, facts)| {
+            let mut places = of_consumer(&side.path, facts);
+            places.extend(beside(side));
+            places
+        });
+        Seen { libraries: self, own: own.unwrap_or_default() }
+    }
+
+    fn read(&self, path: PathBuf) -> Option<Arc<Facts>> {
+        if let Some(known) = self.read.borrow().get(&path) {
+            return known.clone();
+        }
+        let facts = fs::read(&path).ok().and_then(|bytes| elf::read(&bytes).ok());
+        let facts = facts.filter(|facts| facts.platform() == self.platform).map(Arc::new);
+        self.read.borrow_mut().insert(path, facts.clone());
+        facts
     }
 }
 
-impl Around for Libraries {
+/// The libraries of a state as one consumer finds them.
+pub(crate) struct Seen<'a> {
+    libraries: &'a Libraries,
+    own: Vec<PathBuf>,
+}
+
+impl Around for Seen<'_> {
     fn library(&self, soname: &[u8]) -> Option<Arc<Facts>> {
-        if let Some(known) = self.known.get(soname) {
+        if let Some(known) = self.libraries.known.get(soname) {
             return Some(Arc::clone(known));
         }
-        if let Some(found) = self.found.borrow().get(soname) {
-            return found.clone();
+        let name = Path::new(std::ffi::OsStr::from_bytes(soname));
+        // A needed name with a slash is a path, which means what it means in the place where the program runs.
+        if name.file_name() != Some(name.as_os_str()) {
+            return None;
         }
-        let found = self.search(soname);
-        self.found.borrow_mut().insert(soname.to_vec(), found.clone());
-        found
+        let places = self.libraries.beside.iter().chain(&self.own).chain(&self.libraries.host);
+        places.map(|place| place.join(name)).find_map(|path| self.libraries.read(path))
     }
 }
 
 /// Where the libraries of a side are: in its directory, beside its file.
-pub(crate) fn beside(side: &Side) -> Vec<PathBuf> {
+fn beside(side: &Side) -> Vec<PathBuf> {
     match (side.is_file, side.path.parent()) {
         (true, Some(parent)) if !parent.as_os_str().is_empty() => vec![parent.to_owned()],
         (true, _) => vec![PathBuf::from(".")],
@@ -75,7 +93,7 @@ pub(crate) fn beside(side: &Side) -> Vec<PathBuf> {
 }
 
 /// Where this host has libraries, those of several machines included.
-pub(crate) fn of_host() -> Vec<PathBuf> {
+fn of_host() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = Vec::new();
     for directory in HOST {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -87,7 +105,7 @@ pub(crate) fn of_host() -> Vec<PathBuf> {
 }
 
 /// Where a consumer itself looks: `DT_RPATH` and `DT_RUNPATH`.
-pub(crate) fn of_consumer(path: &Path, facts: &Facts) -> Vec<PathBuf> {
+fn of_consumer(path: &Path, facts: &Facts) -> Vec<PathBuf> {
     let origin = path.parent().unwrap_or(Path::new("."));
     let lists = facts.runpath().into_iter().chain(facts.rpath());
     let expand = |entry: &[u8]| {

@@ -1,6 +1,9 @@
 //! Verdicts for the consumers of an old provider when a new one takes its place.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use aleph_abi::{
     Change, Effect, Evidence, Judgement, Options, Pair, Suppression, Verdict,
@@ -9,7 +12,7 @@ use aleph_abi::{
 };
 
 use super::{
-    around::{self, Libraries},
+    around::Libraries,
     pairs::{Matched, matched},
     side::{Binary, Keep, Side},
     suppress,
@@ -76,7 +79,8 @@ fn unread(side: &Side) -> impl Iterator<Item = Judged> + '_ {
     side.unread.iter().map(|(label, why)| {
         let change =
             Change { effect: Effect::Unclear, symbol: String::new(), text: format!("`{label}` cannot be read: {why}") };
-        let judgement = Judgement { verdict: Verdict::Unknown, evidence: Vec::new(), reasons: vec![change] };
+        let judgement =
+            Judgement { verdict: Verdict::Unknown, evidence: Vec::new(), reasons: vec![change], is_used: true };
         Judged { library: label.clone(), consumer: None, judgement }
     })
 }
@@ -96,49 +100,34 @@ impl Work<'_> {
             Some(soname) => String::from_utf8_lossy(soname).into_owned(),
             None => matched.old.label.clone(),
         };
-        let consumers: Vec<(&Side, &Binary)> =
-            self.consumers.iter().flat_map(|side| side.binaries.iter().map(move |binary| (side, binary))).collect();
-        let mut judge_one = |consumer: Option<(&Side, &Binary)>| {
+        let of_side = |side| side_consumers(side).map(Some);
+        let nobody = self.consumers.is_empty().then_some(None);
+        let consumers = self.consumers.iter().flat_map(of_side).chain(nobody);
+        let pair = matched.new.map(|new| self.prepare(matched.old, new));
+        for consumer in consumers {
             let facts = consumer.map(|(_, binary)| &*binary.facts);
-            let judgement = match matched.new {
-                Some(new) => self.judge_pair(matched.old, new, consumer),
+            let judgement = match &pair {
+                Some(prepared) => prepared.judge(consumer, self),
                 None => gone(&library, &matched.old.facts, facts),
             };
             let consumer = consumer.map(|(_, binary)| binary.label.clone());
             judged.push(Judged { library: library.clone(), consumer, judgement });
-        };
-        if self.request.consumers.is_empty() {
-            judge_one(None);
         }
-        consumers.into_iter().for_each(|consumer| judge_one(Some(consumer)));
     }
 
-    fn judge_pair(&self, old: &Binary, new: &Binary, consumer: Option<(&Side, &Binary)>) -> Judgement {
-        let directories = |side: &Side| {
-            let mut directories = around::beside(side);
-            if let Some((side, binary)) = consumer {
-                directories.extend(around::of_consumer(&side.path, &binary.facts));
-                directories.extend(around::beside(side));
-            }
-            directories.extend(around::of_host());
-            directories
-        };
-        let platform = new.facts.platform();
+    /// What is the same for all consumers of a library.
+    fn prepare<'a>(&self, old: &'a Binary, new: &'a Binary) -> Prepared<'a> {
         let others = |side| {
             let sides: Vec<&Side> = self.with.iter().chain([side]).collect();
-            Libraries::new(platform, &sides, directories(side))
+            Libraries::new(new.facts.platform(), &sides)
         };
-        let (before, around) = (others(self.old), others(self.new));
-        let options = Options {
-            before: &before,
-            around: &around,
-            suppress: self.known,
+        Prepared {
+            pair: Pair::new(&old.facts, &new.facts),
+            before: others(self.old),
+            around: others(self.new),
             is_same: loads_the_same(&old.bytes, &new.bytes),
             is_declared: self.is_declared(&new.facts),
-            accept_symbols: self.request.accept_symbols,
-            ..Options::NONE
-        };
-        judge(consumer.map(|(_, binary)| &*binary.facts), &Pair::new(&old.facts, &new.facts), &options)
+        }
     }
 
     /// Whether both sides are versions of one package that promises this soname to others (`shlibs`).
@@ -150,6 +139,36 @@ impl Work<'_> {
         };
         old.control.name == new.control.name && promises(old) && promises(new)
     }
+}
+
+/// One library in two versions, and what is around it.
+struct Prepared<'a> {
+    pair: Pair<'a>,
+    before: Libraries,
+    around: Libraries,
+    is_same: bool,
+    is_declared: bool,
+}
+
+impl Prepared<'_> {
+    fn judge(&self, consumer: Option<(&Side, &Binary)>, work: &Work<'_>) -> Judgement {
+        let seen = consumer.map(|(side, binary)| (side, &*binary.facts));
+        let (before, around) = (self.before.seen_by(seen), self.around.seen_by(seen));
+        let options = Options {
+            before: &before,
+            around: &around,
+            suppress: work.known,
+            is_same: self.is_same,
+            is_declared: self.is_declared,
+            accept_symbols: work.request.accept_symbols,
+            ..Options::NONE
+        };
+        judge(consumer.map(|(_, binary)| &*binary.facts), &self.pair, &options)
+    }
+}
+
+fn side_consumers(side: &Side) -> impl Iterator<Item = (&Side, &Binary)> {
+    side.binaries.iter().map(move |binary| (side, binary))
 }
 
 /// Whether a `shlibs` file has a line for the soname: `[type:] NAME VERSION DEPENDENCY…`, for `NAME.so.VERSION` or
@@ -167,22 +186,19 @@ fn gone(library: &str, old: &Facts, consumer: Option<&Facts>) -> Judgement {
     let needs = consumer.is_none_or(|facts| facts.needed().any(|needed| Some(needed) == old.soname()));
     let (verdict, effect) =
         if needs { (Verdict::Rebuild, Effect::Breaks) } else { (Verdict::Relink, Effect::Compatible) };
-    let text = if needs { format!("{library} is gone") } else { UNUSED.to_owned() };
+    let text = if needs { format!("{library} is gone") } else { format!("{library} is gone, which it does not use") };
     let reasons = vec![Change { effect, symbol: String::new(), text }];
-    Judgement { verdict, evidence: vec![Evidence::Symbols], reasons }
+    Judgement { verdict, evidence: vec![Evidence::Symbols], reasons, is_used: needs }
 }
-
-/// What is said of a consumer that has nothing to do with a library.
-const UNUSED: &str = "the consumer does not use it";
 
 /// Of several libraries, those that a consumer does not use are not worth a word; unless it uses none.
 fn drop_unused(judged: &mut Vec<Judged>) {
-    let is_used = |judged: &Judged| judged.judgement.reasons.iter().all(|reason| reason.text != UNUSED);
-    let users: std::collections::HashSet<Option<String>> =
-        judged.iter().filter(|judged| is_used(judged)).map(|judged| judged.consumer.clone()).collect();
-    let mut kept = std::collections::HashSet::new();
-    judged
-        .retain(|judged| is_used(judged) || !users.contains(&judged.consumer) && kept.insert(judged.consumer.clone()));
+    let used = judged.iter().filter(|judged| judged.judgement.is_used);
+    let users: HashSet<Option<String>> = used.map(|judged| judged.consumer.clone()).collect();
+    let mut kept = HashSet::new();
+    judged.retain(|judged| {
+        judged.judgement.is_used || !users.contains(&judged.consumer) && kept.insert(judged.consumer.clone())
+    });
 }
 
 fn sum_up(judged: Vec<Judged>) -> Report {
