@@ -209,7 +209,9 @@ impl<'u, 'a> Builder<'u, 'a> {
         };
         let size = entry.unsigned(dw::DW_AT_byte_size).unwrap_or(0);
         let bits = entry.unsigned(dw::DW_AT_bit_size).filter(|bits| Some(*bits) != size.checked_mul(8));
-        self.graph.intern(Type::Base(Scalar { name, encoding, size, bits }))
+        let big = Some(u64::from(dw::DW_END_big.0));
+        let big_endian = entry.unsigned(dw::DW_AT_endianity) == big;
+        self.graph.intern(Type::Base(Scalar { name, encoding, size, bits, big_endian }))
     }
 
     fn typedef(&mut self, unit: u32, entry: &Entry<'a>, depth: u32) -> TypeId {
@@ -266,10 +268,11 @@ impl<'u, 'a> Builder<'u, 'a> {
     pub(super) fn function(&mut self, mut die: Die, depth: u32) -> TypeId {
         let mut returns = None;
         let mut prototyped = false;
-        let (mut parameters, mut variadic) = (Vec::new(), false);
+        let (mut parameters, mut variadic, mut noreturn) = (Vec::new(), false, false);
         for _ in 0..LONGEST_CHAIN {
             let Ok(entry) = self.units.entry(die) else { return self.unknown() };
             prototyped |= entry.flag(dw::DW_AT_prototyped);
+            noreturn |= entry.flag(dw::DW_AT_noreturn);
             if returns.is_none() && entry.get(dw::DW_AT_type).is_some() {
                 returns = Some(self.type_by(die.unit, &entry, depth));
             }
@@ -288,7 +291,7 @@ impl<'u, 'a> Builder<'u, 'a> {
         }
         let returns = returns.unwrap_or_else(|| self.graph.intern(Type::Void));
         let prototyped = prototyped || self.units.units[die.unit as usize].has_scopes();
-        let function = Function { returns, parameters: parameters.into(), variadic, prototyped };
+        let function = Function { returns, parameters: parameters.into(), variadic, prototyped, noreturn };
         self.graph.intern(Type::Function(function))
     }
 

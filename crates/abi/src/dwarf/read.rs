@@ -175,9 +175,12 @@ impl Reader<'_, '_> {
     /// What the debug information says of one symbol.
     fn item(&mut self, wanted: &Wanted<'_>, at: usize, symbol: &Exported<'_>) -> Option<Item> {
         let (fit, die) = wanted.found[at]?;
+        if self.lacks_types(die) {
+            return None;
+        }
         let function = self.is_function(die)?;
         let mut of = self.builder.type_of_symbol(die, function);
-        if symbol.kind == ExportedKind::Indirect && fit >= Fit::Placed {
+        if symbol.kind == ExportedKind::Indirect && matches!(fit, Fit::Placed | Fit::Exact) {
             // The entry is that of the function that chooses; what it returns is what is called.
             of = match (self.chosen(of), wanted.declared.get(&(at as u32))) {
                 (Some(chosen), _) => chosen,
@@ -192,6 +195,16 @@ impl Reader<'_, '_> {
     fn is_function(&self, die: Die) -> Option<bool> {
         let entry = self.builder.units.entry(die).ok()?;
         Some(entry.tag == Some(gimli::DW_TAG_subprogram))
+    }
+
+    /// Whether the unit was compiled with debug information for lines and backtraces only (`-g1`).
+    fn lacks_types(&self, die: Die) -> bool {
+        let producer = self.builder.units.units[die.unit as usize].producer;
+        let producer = producer.map(|producer| producer.to_string_lossy().into_owned()).unwrap_or_default();
+        let level = producer.split_ascii_whitespace().rfind(|flag| {
+            matches!(*flag, "-g" | "-g0" | "-g1" | "-g2" | "-g3" | "-ggdb" | "-ggdb1" | "-ggdb2" | "-ggdb3")
+        });
+        level.is_some_and(|level| level.ends_with('1'))
     }
 
     fn chosen(&self, resolver: TypeId) -> Option<TypeId> {

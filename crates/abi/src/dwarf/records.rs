@@ -342,7 +342,11 @@ impl Special {
     /// constructor or destructor, or with all copy and move constructors deleted.
     fn passing(&self) -> Passing {
         let deleted = self.copies > 0 && self.copies == self.deleted;
-        if self.destructor || self.copy || deleted { Passing::Reference } else { Passing::Value }
+        match self.destructor || self.copy {
+            true => Passing::Reference,
+            false if deleted => Passing::Uncopyable,
+            false => Passing::Value,
+        }
     }
 }
 

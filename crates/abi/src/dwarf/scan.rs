@@ -123,8 +123,7 @@ impl<'u, 'a> Scan<'u, 'a, '_, '_> {
     fn function(&mut self, die: Die, entry: &Entry<'a>) {
         let address = self.entry_address(die.unit, entry);
         let declaration = entry.flag(dw::DW_AT_declaration);
-        // What has neither an address nor a name of its own is an abstract instance, or a body that was inlined.
-        if !declaration && address.is_none_or(|address| !self.wanted.is_placed(address)) {
+        if !declaration && address.is_some_and(|address| !self.wanted.is_placed(address)) {
             return;
         }
         // Declarations of built-in functions have no parameters, whatever the functions have.

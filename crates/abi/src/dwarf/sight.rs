@@ -104,6 +104,11 @@ impl<'a> Reader<'_, 'a> {
             } else if entry.tag == Some(dw::DW_TAG_inheritance) {
                 self.derived(&entry, found);
             }
+            let vptr = || name.is_some_and(|name| name.slice().starts_with(b"_vptr"));
+            if entry.get(dw::DW_AT_virtuality).is_some() || entry.tag == Some(dw::DW_TAG_member) && vptr() {
+                let class = path.strip_suffix("::").unwrap_or(&path);
+                found.types.entry(class.into()).or_default().polymorphic = true;
+            }
             // Functions are walked too: types may be local, and records in them may derive from the library's.
             if entry.has_children {
                 scopes.push(path.len());

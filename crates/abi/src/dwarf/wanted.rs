@@ -51,10 +51,11 @@ impl ExportedKind {
 pub(super) enum Fit {
     /// A declaration with the symbol's name: the prototype, as the library's own headers have it.
     Declared,
-    /// A definition with the symbol's name and no address.
-    Named,
     /// A definition at the symbol's address. For an indirect function this is the function that chooses.
     Placed,
+    /// A definition with the symbol's name and no address: the linker or the compiler has folded it with another one of
+    /// the same code, which may have another type.
+    Named,
     /// A definition with the symbol's name at its address.
     Exact,
 }

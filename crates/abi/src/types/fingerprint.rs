@@ -109,11 +109,29 @@ fn refine(component: &[usize], labels: &[Fingerprint], edges: &[Vec<TypeId>], pr
             prints[*at] = *print;
         }
         if now <= different {
-            return;
+            return join(component, prints);
         }
         different = now;
     }
     as_it_stands(component, labels, edges, prints);
+}
+
+/// Mixes the hashes of a whole component into each of its types: they all reach each other, so that two of them are equal
+/// only where everything in their components is. What can be told apart in one graph has been by now, but a difference
+/// from another graph has only come as far as there were rounds.
+fn join(component: &[usize], prints: &mut [Fingerprint]) {
+    let mut all: Vec<Fingerprint> = component.iter().map(|at| prints[*at]).collect();
+    all.sort_unstable();
+    all.dedup();
+    let mut whole = Hasher::new(4);
+    for print in all {
+        whole.fingerprint(print);
+    }
+    for at in component {
+        let mut hasher = whole.clone();
+        hasher.fingerprint(prints[*at]);
+        prints[*at] = hasher.finish();
+    }
 }
 
 /// Hashes a component with the numbers that its types have in it. Equal hashes still mean equal types; equal types that
@@ -184,7 +202,7 @@ fn components(edges: &[Vec<TypeId>]) -> Vec<Vec<usize>> {
 }
 
 /// What a type refers to, in a fixed order.
-fn edges(kind: &Type) -> Vec<TypeId> {
+pub(crate) fn edges(kind: &Type) -> Vec<TypeId> {
     match kind {
         Type::Void | Type::Unknown(_) | Type::Unspecified(_) | Type::Base(_) | Type::Enumeration(_) => Vec::new(),
         Type::Pointer(to)
@@ -228,6 +246,7 @@ fn label(graph: &Graph, kind: &Type) -> Fingerprint {
             name(&mut hasher, scalar.name);
             hasher.bytes(format!("{:?}", scalar.encoding).as_bytes());
             hasher.number(scalar.size);
+            hasher.number(u64::from(scalar.big_endian));
             option(&mut hasher, scalar.bits);
         }
         Type::Pointer(_) => hasher.number(5),
@@ -250,6 +269,7 @@ fn label(graph: &Graph, kind: &Type) -> Fingerprint {
             hasher.number(13);
             hasher.number(function.parameters.len() as u64);
             hasher.number(u64::from(function.variadic) | (u64::from(function.prototyped) << 1));
+            hasher.number(u64::from(function.noreturn));
         }
         Type::Record(record) => {
             hasher.number(14);

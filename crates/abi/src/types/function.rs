@@ -13,6 +13,8 @@ pub struct Function {
     pub variadic: bool,
     /// Whether the caller knew the parameters' types (`int f(void)`, not K&R's `int f()`). True in C++.
     pub prototyped: bool,
+    /// Whether it never returns, so that callers have nothing behind the call.
+    pub noreturn: bool,
 }
 
 /// What the flags of a compilation (`DW_AT_producer`) say of how its functions are called and its types laid out.

@@ -92,6 +92,9 @@ pub struct Scalar {
     pub size: u64,
     /// In bits, where it is no multiple of eight (`_BitInt(17)`).
     pub bits: Option<u64>,
+    /// Whether the most significant byte comes first though the machine has it last
+    /// (`__attribute__((scalar_storage_order))`).
+    pub big_endian: bool,
 }
 
 /// What the bits of a scalar mean (`DW_ATE_*`).

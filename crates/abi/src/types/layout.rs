@@ -74,7 +74,7 @@ impl Facts {
     fn and(self, other: Self) -> Self {
         Self {
             alignment: self.alignment.max(other.alignment),
-            passing: if other.passing == Passing::Reference { other.passing } else { self.passing },
+            passing: self.passing.max(other.passing),
             vector: self.vector.max(other.vector),
             long_double: self.long_double || other.long_double,
         }
@@ -110,7 +110,8 @@ fn work_out(graph: &Graph, id: TypeId, word: u64, depth: u32, known: &mut [Optio
             if polymorphic {
                 facts.alignment = facts.alignment.max(word);
             }
-            if polymorphic || record.passing == Passing::Reference || record.bases.iter().any(|base| base.is_virtual) {
+            facts.passing = facts.passing.max(record.passing);
+            if polymorphic || record.bases.iter().any(|base| base.is_virtual) {
                 facts.passing = Passing::Reference;
             }
             facts

@@ -54,11 +54,13 @@ pub enum RecordKind {
 }
 
 /// How objects of a class are passed by value (Itanium C++ ABI, 1.1 "non-trivial for the purposes of calls").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Passing {
     /// As the processor's ABI passes a C structure with these members.
     #[default]
     Value,
+    /// By the address of a copy, which nobody can make: all copy and move constructors are deleted.
+    Uncopyable,
     /// By the address of a copy, because copying or destroying it runs code.
     Reference,
 }

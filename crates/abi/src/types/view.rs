@@ -14,6 +14,8 @@ pub struct Sight {
     pub declared: bool,
     /// It derives classes from it.
     pub derived_from: bool,
+    /// It has the definition, and there are virtual functions in it.
+    pub polymorphic: bool,
 }
 
 /// The types that a consumer's debug information names.

@@ -112,6 +112,12 @@ fn pointees() {
         "int f(OLD() NEW(const) char *a) { return *a; }",
         &["compatible: char * is now const char *; reached through f"],
     );
+    declare("", "int f(OLD(const) char *a) { return *a; }", &["breaks: const char * is now char *; reached through f"]);
+    declare(
+        "typedef OLD(void) NEW(struct s) handle;",
+        "int f(handle *a) { return 0; }",
+        &["compatible: handle * is now handle *; reached through f"],
+    );
     declare("", "void f(OLD(char) NEW(void) *a) {}", &["compatible: char * is now void *; reached through f"]);
     declare(
         "struct s { int a; };",
@@ -156,7 +162,7 @@ fn members() {
     declare(
         "struct s { int a; OLD(long b;) NEW(long *b;) };",
         "int f(struct s *s) { return s->a; }",
-        &["unclear: long int is now long int *; reached through f"],
+        &["breaks: long int is now long int *; reached through f"],
     );
     declare(
         "struct s { int n; char d[OLD(8) NEW(16)]; };",
@@ -174,7 +180,7 @@ fn padding_and_reserved_members() {
     declare(
         "struct s { char a; NEW(char c;) int b; };",
         "int f(struct s *s) { return s->a; }",
-        &["unclear: c of struct s lies in what was padding, which the consumer leaves unset; reached through f"],
+        &["breaks: c of struct s lies in what was padding, which the consumer leaves unset; reached through f"],
     );
     declare(
         "struct s { char a; NEW(char c;) int b; };",
@@ -195,6 +201,52 @@ fn padding_and_reserved_members() {
         "struct s { int a; int OLD(b) NEW(unused); };",
         "int f(struct s *s) { return s->a; }",
         &["unclear: b of struct s is gone; its place is kept; reached through f"],
+    );
+}
+
+#[test]
+fn structures_that_point_at_each_other() {
+    declare(
+        "struct child; struct parent { struct child *child; int age; }; struct child { NEW(long born;) struct parent *parent; };",
+        "struct parent *f(void) { return 0; }",
+        &[
+            "breaks: parent of struct child moved from byte 0 to byte 8; reached through f",
+            "breaks: struct child grew from 8 to 16 bytes; reached through f",
+            "compatible: born of struct child is new; reached through f",
+        ],
+    );
+}
+
+#[test]
+fn functions_that_return_now() {
+    let source = "OLD(__attribute__((noreturn))) void f(void) { OLD(for (;;);) }";
+    declare("", source, &["breaks: f returns now, and callers have nothing behind the call"]);
+}
+
+#[test]
+fn byte_order() {
+    declare(
+        "struct s { int a; } NEW(__attribute__((scalar_storage_order(\"big-endian\"))));",
+        "int f(struct s *s) { return s->a; }",
+        &["breaks: int has another byte order; reached through f"],
+    );
+}
+
+#[test]
+fn folded_functions() {
+    let source =
+        "int f(struct s *s) { return s->a; } int g(struct s *s) { return s->a; } int h(long *l) { return *l; }";
+    check_case(
+        &Case { header: "struct s { long a; };", source, new_flags: &["-Os", "-fipa-icf"], ..Case::default() },
+        &[],
+    );
+}
+
+#[test]
+fn lines_only() {
+    check_case(
+        &Case { source: "int f(int a) { return a; }", new_flags: &["-g1"], ..Case::default() },
+        &["unclear: f: no debug information of the new library describes it"],
     );
 }
 
@@ -373,7 +425,8 @@ fn callbacks() {
 
 #[test]
 fn variables() {
-    declare("", "int table[OLD(4) NEW(8)] = {1};", &["breaks: int[4] is now int[8]; reached through table"]);
+    declare("", "int table[OLD(4) NEW(8)] = {1};", &["compatible: int[4] is now int[8]; reached through table"]);
+    declare("", "int table[OLD(8) NEW(4)] = {1};", &["breaks: int[8] is now int[4]; reached through table"]);
     declare("", "OLD() NEW(const) int limit = 4;", &["breaks: limit is now read-only: writing to it fails"]);
     declare("", "OLD(const) NEW() int limit = 4;", &["compatible: limit is no longer read-only"]);
     declare(

@@ -83,17 +83,35 @@ fn a_virtual_function_at_the_end() {
 }
 
 #[test]
+fn an_interface_that_consumers_implement() {
+    let header =
+        "struct Listener { virtual int started() = 0; NEW(virtual int stopped() = 0;) }; int notify(Listener &);";
+    let source = "int notify(Listener &l) { return l.started() NEW(+ l.stopped()); }";
+    let implements =
+        "struct Mine : Listener { int started() override { return 1; } }; int main() { Mine m; return notify(m); }";
+    let case = Case { language: Cxx, header, source, consumer: Some(implements), ..Case::default() };
+    worst_case(&case, "unclear", "the library does not describe class Listener, which the consumer knows");
+}
+
+#[test]
 fn overriding() {
     let header = "struct Base { virtual void f(); virtual int g(); virtual ~Base(); int x; };
         struct Derived : Base { int y; NEW(int g() override;) virtual void own(); };";
     let source = format!("{CLASS} NEW(int Derived::g() {{ return 2; }}) void Derived::own() {{}}");
-    worst(header, &source, "equal", "");
+    let calls = "int main() { Derived *d = 0; return d ? d->g() : 0; }";
+    let derives =
+        "struct Mine : Derived { void own() override; }; void Mine::own() {} int main() { Mine m; return m.g() != 1; }";
+    let case = Case { language: Cxx, header, source: &source, ..Case::default() };
+    worst_case(&Case { consumer: Some(derives), ..case.clone() }, "breaks", "struct Derived overrides g now");
+    worst_case(&Case { consumer: Some(calls), ..case }, "equal", "");
     // A covariant result that starts with what was promised.
     let header = "struct Base { virtual Base *clone(); virtual ~Base(); int x; };
         struct Derived : Base { OLD(Base) NEW(Derived) *clone() override; };";
     let source =
         "Base *Base::clone() { return 0; } Base::~Base() {} OLD(Base) NEW(Derived) *Derived::clone() { return 0; }";
-    worst(header, source, "compatible", "returns struct Derived instead of struct Base");
+    let calls = "int main() { Derived d; Base *b = &d; return b->clone() != 0; }";
+    let case = Case { language: Cxx, header, source, consumer: Some(calls), ..Case::default() };
+    worst_case(&case, "compatible", "returns struct Derived instead of struct Base");
 }
 
 #[test]
@@ -102,6 +120,10 @@ fn bases() {
     let source = "void A::use() {} D::D() {} void D::f() {}";
     let header = |bases: &str| format!("{parts} struct D : {bases} {{ D(); int d; void f(); }};");
     worst(&header("A NEW(, B)"), source, "breaks", "derives from struct B now");
+    let source_of_empty = "void A::use() {} D::D() {} void D::f() {}";
+    let header_of_empty =
+        "struct A { int a; void use(); }; struct Tag {}; struct D : A NEW(, Tag) { D(); int d; void f(); };";
+    worst(header_of_empty, source_of_empty, "compatible", "struct D has a new base class without members");
     worst(&header("A OLD(, B)"), source, "breaks", "no longer derives from struct B");
     worst(&header("OLD(A, B) NEW(B, A)"), source, "breaks", "in another order");
     worst(&header("NEW(virtual) A"), source, "breaks", "struct A is a virtual base of struct D now");
@@ -124,10 +146,19 @@ fn trivial_copies() {
     }
     let header = "struct Value { int x; NEW(Value() = default; Value(const Value &) = default;) };";
     worst(header, source, "equal", "");
+    let header = "struct Value { int x; void f(); NEW(Value() {} Value(const Value &) = delete;) };";
+    worst(header, "void Value::f() {}", "compatible", "struct Value cannot be copied any more");
     let header = "struct Inner { int x; NEW(~Inner() {}) }; struct Value : Inner { };";
     worst(header, source, "breaks", "is passed by address");
     let header = "struct Value { int x; void f(); NEW(~Value();) };";
     worst(header, "void Value::f() {} NEW(Value::~Value() {})", "breaks", "no longer trivial");
+}
+
+#[test]
+fn static_members_of_templates() {
+    let header = "template<class T> struct Registry { static int slots[OLD(2) NEW(8)]; };
+        template<class T> int Registry<T>::slots[OLD(2) NEW(8)]; int last();";
+    worst(header, "int last() { return Registry<int>::slots[OLD(1) NEW(7)]; }", "breaks", "int[2] is now int[8]");
 }
 
 #[test]
@@ -136,11 +167,20 @@ fn exceptions() {
     let source = "const char *Error::what() { return \"\"; } void fail() { throw Error(); }";
     let catches = "int main() { try { fail(); } catch (Error &e) { return e.code; } return 1; }";
     let case = Case { language: Cxx, header, source, consumer: Some(catches), ..Case::default() };
-    worst_case(&case, "unclear", "detail of struct Error lies in what was padding");
+    worst_case(&case, "breaks", "detail of struct Error lies in what was padding");
     let header = "struct Error { int code; NEW(int detail;) }; void fail();";
     let source = "void fail() { Error error{1}; throw error; }";
     let case = Case { language: Cxx, header, source, consumer: Some(catches), ..Case::default() };
     worst_case(&case, "breaks", "struct Error grew from 4 to 8 bytes");
+}
+
+#[test]
+fn what_is_thrown_unseen() {
+    let header = "struct Error { virtual ~Error(); }; struct IoError OLD(: Error) { IoError(); virtual ~IoError(); }; void work();";
+    let source = "Error::~Error() {} IoError::IoError() {} IoError::~IoError() {} void work() { throw IoError(); }";
+    let catches = "int main() { try { work(); } catch (const Error &) { return 0; } return 1; }";
+    let case = Case { language: Cxx, header, source, consumer: Some(catches), ..Case::default() };
+    worst_case(&case, "breaks", "IoError no longer derives from Error: who catches Error does not catch it");
 }
 
 #[test]

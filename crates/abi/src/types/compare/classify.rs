@@ -28,7 +28,7 @@ pub(super) enum Way {
 
 /// Classifies a record.
 pub(super) fn classify(graph: &Graph, passing: Passing, record: &Record, word: u64) -> Way {
-    if passing == Passing::Reference {
+    if passing != Passing::Value {
         return Way::Address;
     }
     if record.size > 16 {

@@ -25,7 +25,7 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Record, new: &Record, pair: Pair, n
     let right = layout::fields(after, new, walk.new.word);
     let by_name: HashMap<&str, &Field> = right.iter().filter_map(|field| Some((text(after, field)?, field))).collect();
     let old_names: HashSet<&str> = left.iter().filter_map(|field| text(before, field)).collect();
-    let usage = Use { how: How::Value, ..pair.usage };
+    let usage = pair.usage.with(How::Value);
     if old.vptr != new.vptr {
         let verb = if new.vptr.is_some() { "has virtual functions" } else { "has no virtual functions" };
         local.breaks(format!("{name} {verb} now"));
@@ -84,10 +84,7 @@ fn one(walk: &Walk<'_>, old: &Field, new: &Field, what: &str, usage: Use, local:
             let types = if types.0 == types.1 { String::new() } else { format!(" ({} is now {})", types.0, types.1) };
             local.breaks(format!("{what} has {size}{types}"));
         }
-        _ if old.bit_field != new.bit_field && old.width != new.width => {
-            local.breaks(format!("{what} is a bit-field on one side only"));
-        }
-        _ if old.bit_field && new.bit_field => {
+        _ if old.bit_field || new.bit_field => {
             // The declared type says how the bits are extended, and nothing else.
             let signs = (layout::is_signed(&walk.old.graph, old.of), layout::is_signed(&walk.new.graph, new.of));
             let size = |graph, of| layout::size(graph, of, walk.old.word);
@@ -116,12 +113,13 @@ fn added(left: &[Field], before: &Graph, old: &Record, field: &Field, what: &str
     let (reserved, used): (Vec<&Field>, Vec<&Field>) =
         left.iter().filter(inside).partition(|other| text(before, other).is_none_or(is_reserved));
     if !used.is_empty() {
-        // The old member is still there, or its loss was told: the two share their bytes.
-        local.compatible(format!("{what} shares its place with another member"));
+        // Where nothing moved, the old member is still there: the two share their bytes.
+        let shares = if local.is_bad() { "is new" } else { "shares its place with another member" };
+        local.compatible(format!("{what} {shares}"));
     } else if covers(&reserved, field.offset, end) {
         local.compatible(format!("{what} takes the place of a reserved member"));
     } else if usage.given {
-        local.unclear(format!("{what} lies in what was padding, which the consumer leaves unset"));
+        local.breaks(format!("{what} lies in what was padding, which the consumer leaves unset"));
     } else {
         local.compatible(format!("{what} lies in what was padding"));
     }

@@ -20,9 +20,12 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Function, new: &Function, usage: Us
         ));
     }
     for (left, right) in old.parameters.iter().zip(&new.parameters) {
-        local.follow(*left, *right, Use { how: How::Parameter, given: true, callback });
+        local.follow(*left, *right, Use::passed(How::Parameter, true, callback));
     }
     returns(walk, old.returns, new.returns, callback, local);
+    if usage.how == How::Call && old.noreturn && !new.noreturn {
+        local.breaks("returns now, and callers have nothing behind the call".to_owned());
+    }
     match (old.variadic, new.variadic) {
         // System V psABI 3.2.3: a caller of a variadic function says in %al how many vector registers it used; one that
         // does not know leaves there what was there.
@@ -47,7 +50,7 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Function, new: &Function, usage: Us
 pub(super) fn method(walk: &Walk<'_>, old: &Function, new: &Function, local: &mut Local) {
     for (left, right) in old.parameters.iter().zip(&new.parameters).skip(1) {
         // Consumers' classes may override it, and are called then.
-        local.follow(*left, *right, Use { how: How::Parameter, given: true, callback: true });
+        local.follow(*left, *right, Use::passed(How::Parameter, true, true));
     }
     returns(walk, old.returns, new.returns, true, local);
 }
@@ -56,7 +59,7 @@ fn returns(walk: &Walk<'_>, old: TypeId, new: TypeId, callback: bool, local: &mu
     let is_void = |graph: &Graph, id| matches!(graph.get(graph.strip(id)), Type::Void);
     match (is_void(&walk.old.graph, old), is_void(&walk.new.graph, new)) {
         (true, true) => {}
-        (false, false) => local.follow(old, new, Use { how: How::Return, given: callback, callback }),
+        (false, false) => local.follow(old, new, Use::passed(How::Return, callback, callback)),
         (false, true) => {
             let text = format!("returns nothing instead of {}", type_name(&walk.old.graph, old));
             if callback { local.compatible(text) } else { local.breaks(text) }
@@ -75,7 +78,7 @@ fn is_in_memory(walk: &Walk<'_>, id: TypeId) -> bool {
     let graph = &walk.new.graph;
     match graph.get(graph.strip(id)) {
         Type::Record(_) => {
-            walk.new.facts_of(id).is_none_or(|facts| facts.passing == Passing::Reference)
+            walk.new.facts_of(id).is_none_or(|facts| facts.passing != Passing::Value)
                 || walk.size(graph, id).is_none_or(|size| size > 16)
         }
         Type::Vector { .. } | Type::Unknown(_) => true,

@@ -11,6 +11,7 @@ mod fields;
 mod function;
 mod record;
 mod scalar;
+mod unseen;
 mod vtable;
 mod walk;
 
@@ -77,6 +78,10 @@ impl<'c> Comparison<'c> {
     pub fn changes(&self, query: &Query<'_>) -> Vec<Change> {
         let undescribed = self.undescribed.iter().filter(|(symbol, _)| (query.wanted)(symbol));
         let mut changes: Vec<Change> = undescribed.map(|(symbol, why)| unclear(symbol, why)).collect();
+        if let Some(view) = query.view {
+            unseen::undescribed(self.old, view, query, &mut changes);
+        }
+        unseen::compare(&self.changed, self.old, self.new, query, &mut changes);
         let mut wanted = self.changed.iter().filter(|(symbol, ..)| (query.wanted)(symbol)).peekable();
         if wanted.peek().is_some() {
             let mut walk = Walk::new(self.old, self.new, query);
@@ -120,8 +125,9 @@ fn one(walk: &mut Walk<'_>, symbol: &Symbol, old: &Item, new: &Item, changes: &m
         }
         let root = match old.role {
             Role::Function => Use::direct(),
-            Role::Variable => Use::variable(walk.is_constant(old.of)),
-            Role::Class => Use { how: How::Value, given: true, callback: false },
+            // Of what is weak the consumer may have a definition of its own, of the size that it knows.
+            Role::Variable => Use { variable: !old.weak, ..Use::variable(walk.is_constant(old.of)) },
+            Role::Class => Use::part(),
         };
         if old.role == Role::Variable {
             for Finding { effect, text } in walk.variable(old.of, new.of) {

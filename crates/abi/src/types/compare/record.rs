@@ -4,11 +4,11 @@
 use super::{
     classify::classify,
     fields, vtable,
-    walk::{How, Local, Pair, Walk},
+    walk::{How, Local, Pair, Use, Walk},
 };
 use crate::types::{
-    graph::TypeId,
-    record::{Passing, Record},
+    graph::{Type, TypeId},
+    record::{Base, Origin, Passing, Record},
     text::{bytes, record_name, type_name},
 };
 
@@ -27,8 +27,11 @@ pub(super) fn compare(
     let name = record_name(before, old);
     let same_name = old.name.map(|name| before.text(name)) == new.name.map(|name| after.text(name));
     if pair.usage.how == How::Pointee && walk.is_opaque(from, old) {
-        if !same_name && (old.name.is_some() && new.name.is_some()) {
-            local.unclear(format!("a pointer to {name} is now one to {}", record_name(after, new)));
+        if !same_name && old.name.is_some() && new.name.is_some() {
+            let text = format!("a pointer to {name} is now one to {}", record_name(after, new));
+            let opaque = new.declaration || new.origin == Origin::Source;
+            // To consumers it is a handle before and after.
+            if opaque { local.compatible(text) } else { local.unclear(text) }
         } else if !old.declaration && !new.declaration {
             local.compatible(format!("{name}, which consumers cannot look into, has changed"));
         }
@@ -77,18 +80,19 @@ pub(super) fn compare(
 
 /// Whether copies are made by the bits, or by code (Itanium C++ ABI, 1.1 and 3.1.2.3).
 fn passed(old: Passing, new: Passing, pair: Pair, name: &str, local: &mut Local) {
+    let by_value = matches!(pair.usage.how, How::Parameter | How::Return);
     match (old, new) {
         (Passing::Value, Passing::Reference) => {
             local.breaks(format!("{name} is no longer trivial to copy and destroy, and is passed by address"));
         }
-        (Passing::Reference, Passing::Value) => {
+        (Passing::Value, Passing::Uncopyable) => {
+            let text = format!("{name} cannot be copied any more");
+            if by_value { local.breaks(text) } else { local.compatible(text) }
+        }
+        (Passing::Reference | Passing::Uncopyable, Passing::Value) => {
             let text = format!("{name} is trivial to copy and destroy now, and is passed by value");
             // Who only holds its address may go on copying with the code that it has.
-            if matches!(pair.usage.how, How::Parameter | How::Return) {
-                local.breaks(text);
-            } else {
-                local.compatible(text);
-            }
+            if by_value { local.breaks(text) } else { local.compatible(text) }
         }
         _ => {}
     }
@@ -102,6 +106,23 @@ fn bases(walk: &Walk<'_>, old: &Record, new: &Record, name: &str, local: &mut Lo
         record.bases.iter().map(|base| type_name(graph, graph.strip(base.of))).collect()
     };
     let (left, right) = (names(before, old), names(after, new));
+    let added_empty = |base: &Base| {
+        // A base without members that moves nothing.
+        let of = after.strip(base.of);
+        matches!(after.get(of), Type::Record(record) if record.size <= 1 && record.members.is_empty()
+            && record.vptr.is_none() && record.virtuals.is_empty() && record.bases.is_empty() && !base.is_virtual)
+    };
+    let kept: Vec<&Base> = new
+        .bases
+        .iter()
+        .zip(&right)
+        .filter(|(base, name)| left.contains(name) || !added_empty(base))
+        .map(|(base, _)| base)
+        .collect();
+    let right: Vec<String> = kept.iter().map(|base| type_name(after, after.strip(base.of))).collect();
+    if kept.len() < new.bases.len() {
+        local.compatible(format!("{name} has a new base class without members"));
+    }
     if left != right {
         let gone: Vec<_> = left.iter().filter(|base| !right.contains(base)).collect();
         let added: Vec<_> = right.iter().filter(|base| !left.contains(base)).collect();
@@ -113,7 +134,7 @@ fn bases(walk: &Walk<'_>, old: &Record, new: &Record, name: &str, local: &mut Lo
         }
         return;
     }
-    for (base, other) in old.bases.iter().zip(&new.bases) {
+    for (base, other) in old.bases.iter().zip(kept) {
         let text = type_name(before, before.strip(base.of));
         if base.is_virtual != other.is_virtual {
             let now = if other.is_virtual { "a virtual base" } else { "no virtual base" };
@@ -121,10 +142,6 @@ fn bases(walk: &Walk<'_>, old: &Record, new: &Record, name: &str, local: &mut Lo
         } else if base.offset != other.offset {
             local.breaks(format!("base {text} of {name} has moved"));
         }
-        local.follow(base.of, other.of, pair_usage());
+        local.follow(base.of, other.of, Use::part());
     }
-}
-
-fn pair_usage() -> super::walk::Use {
-    super::walk::Use { how: How::Value, given: true, callback: false }
 }

@@ -66,6 +66,10 @@ pub(super) fn compare(walk: &Walk<'_>, pair: Pair, local: &mut Local) {
         }
         return;
     }
+    if big_endian(old, from) != big_endian(new, to) {
+        local.breaks(format!("{} has another byte order", texts.0));
+        return;
+    }
     let changed = || format!("{} is now {}", texts.0, texts.1);
     match (kind(old, from), kind(new, to)) {
         (Kind::Integer(left), Kind::Integer(right)) if left == right => {
@@ -107,7 +111,6 @@ pub(super) fn compare(walk: &Walk<'_>, pair: Pair, local: &mut Local) {
                 local.breaks(changed());
             }
         }
-        (Kind::Address, Kind::Integer(_)) | (Kind::Integer(_), Kind::Address) => local.unclear(changed()),
         (left, right) if left == right => {}
         _ => local.breaks(changed()),
     }
@@ -118,6 +121,10 @@ fn name(graph: &Graph, id: TypeId) -> &str {
         Type::Base(scalar) => graph.text(scalar.name),
         _ => "",
     }
+}
+
+fn big_endian(graph: &Graph, id: TypeId) -> bool {
+    matches!(graph.get(id), Type::Base(scalar) if scalar.big_endian)
 }
 
 fn bits(graph: &Graph, id: TypeId) -> Option<u64> {

@@ -42,6 +42,14 @@ pub(super) fn compare(
                 {
                     function::method(walk, left, right, local);
                 }
+                let mangled = (slot.method.linkage, other.method.linkage);
+                if let (Some(left), Some(right)) = mangled
+                    && !slot.method.destructor
+                    && texts.0.text(left) != texts.1.text(right)
+                    && may_derive(walk, from, old)
+                {
+                    local.breaks(format!("{name} overrides {text} now: tables of consumers' classes go past it"));
+                }
                 if other.pure_virtual && !slot.pure_virtual && may_derive(walk, from, old) {
                     local.breaks(format!("{text} of {name} is pure now: consumers' classes do not define it"));
                 }

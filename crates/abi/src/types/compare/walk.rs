@@ -22,6 +22,10 @@ pub(super) struct Use {
     pub(super) given: bool,
     /// Whether the function around it may be the consumer's own, called by the library: a pointer to a function.
     pub(super) callback: bool,
+    /// Whether it is what a parameter itself points to, and not something farther away.
+    pub(super) direct: bool,
+    /// Whether it is an exported variable itself, and not a part of one.
+    pub(super) variable: bool,
 }
 
 /// The ways of using a type.
@@ -42,17 +46,27 @@ pub(super) enum How {
 impl Use {
     /// An exported function.
     pub(super) fn direct() -> Self {
-        Self { how: How::Call, given: false, callback: false }
+        Self { how: How::Call, given: false, callback: false, direct: false, variable: false }
     }
 
     /// An exported variable.
     pub(super) fn variable(constant: bool) -> Self {
-        Self { how: How::Value, given: !constant, callback: false }
+        Self { how: How::Value, given: !constant, callback: false, direct: false, variable: true }
+    }
+
+    /// A parameter or result of a function.
+    pub(super) fn passed(how: How, given: bool, callback: bool) -> Self {
+        Self { how, given, callback, direct: false, variable: false }
+    }
+
+    /// A part of a class.
+    pub(super) fn part() -> Self {
+        Self { how: How::Value, given: true, callback: false, direct: false, variable: false }
     }
 
     /// The same use of a part.
     pub(super) fn with(self, how: How) -> Self {
-        Self { how, ..self }
+        Self { how, direct: false, variable: false, ..self }
     }
 }
 
@@ -178,9 +192,17 @@ impl<'c> Walk<'c> {
                     let texts = (type_name(old, pair.old), type_name(new, pair.new));
                     let text = format!("{} is now {}", texts.0, texts.1);
                     let open = pair.usage.how == How::Pointee && (count.is_none() || other.is_none());
-                    if open { local.unclear(text) } else { local.breaks(text) }
+                    // Who has a copy of a variable (a copy relocation) has it in the size of its symbol: that is
+                    // compared with the symbols. Others index what they know.
+                    let longer =
+                        pair.usage.variable && count.is_none_or(|count| other.is_some_and(|other| other > count));
+                    match () {
+                        () if longer => local.compatible(text),
+                        () if open => local.unclear(text),
+                        () => local.breaks(text),
+                    }
                 }
-                local.follow(*left, *right, pair.usage);
+                local.follow(*left, *right, pair.usage.with(pair.usage.how));
             }
             (Type::Vector { of: left, count }, Type::Vector { of: right, count: other }) => {
                 if count == other {
@@ -225,7 +247,12 @@ impl<'c> Walk<'c> {
         }
         let function = matches!(old.get(old.strip(left)), Type::Function(_));
         let callback = usage.callback || function;
-        local.follow(left, right, Use { how: How::Pointee, given: usage.given || function, callback });
+        let direct = usage.how == How::Parameter;
+        local.follow(
+            left,
+            right,
+            Use { how: How::Pointee, given: usage.given || function, callback, direct, variable: false },
+        );
     }
 
     /// `void *` takes and gives anything: what was said of the bytes was said elsewhere.
@@ -235,7 +262,11 @@ impl<'c> Walk<'c> {
         let text = format!("{} * is now {} *", type_name(old, pair.old), type_name(new, pair.new));
         let bytes = self.size(old, from) == Some(1) || self.size(new, to) == Some(1);
         let widened = matches!(new.get(to), Type::Void) && pair.usage.given && !pair.usage.callback;
-        if bytes || widened { local.compatible(text) } else { local.unclear(text) }
+        let handle = match new.get(to) {
+            Type::Record(record) => record.declaration || record.origin == Origin::Source,
+            _ => false,
+        };
+        if bytes || widened || handle { local.compatible(text) } else { local.unclear(text) }
     }
 
     /// `const` and its kind say who may write; they move nothing.
@@ -244,9 +275,15 @@ impl<'c> Walk<'c> {
             return;
         }
         let (old, new) = (&self.old.graph, &self.new.graph);
-        let differ = |qualifier| outer(old, pair.old, qualifier) != outer(new, pair.new, qualifier);
-        if [Qualifier::Const, Qualifier::Volatile].into_iter().any(differ) {
-            local.compatible(format!("{} * is now {} *", type_name(old, pair.old), type_name(new, pair.new)));
+        let text = || format!("{} * is now {} *", type_name(old, pair.old), type_name(new, pair.new));
+        let [before, after] = [outer(old, pair.old, Qualifier::Const), outer(new, pair.new, Qualifier::Const)];
+        if before && !after && pair.usage.given && !pair.usage.callback && pair.usage.direct {
+            // The library did not write to it, and now asks to: what consumers pass may be read-only.
+            local.breaks(text());
+        } else if before != after
+            || outer(old, pair.old, Qualifier::Volatile) != outer(new, pair.new, Qualifier::Volatile)
+        {
+            local.compatible(text());
         }
     }
 
