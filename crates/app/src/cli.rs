@@ -248,6 +248,9 @@ pub(crate) enum AbiCommand {
         /// Other libraries of the same process [also looked at: what lies beside NEW and FILE, and this host's libraries]
         #[arg(long, value_name = "FILE")]
         with: Vec<PathBuf>,
+        /// A directory with debug information (like /usr/lib/debug, which is looked into, too), by build id or debug link
+        #[arg(long = "debug-dir", value_name = "DIR")]
+        debug: Vec<PathBuf>,
         /// Evidence that is enough where there is no other
         #[arg(long, value_enum, value_name = "EVIDENCE")]
         accept: Option<Accept>,

@@ -85,7 +85,15 @@ impl DebugFiles {
 ///
 /// [`FindError`]: among others that there is none.
 pub fn find(path: &Path, directories: &[&Path]) -> Result<DebugFiles, FindError> {
-    let binary = read_file(path)?;
+    find_of(path, read_file(path)?, directories)
+}
+
+/// Finds the debug information of a binary with these bytes, which is, or would be, at `path`.
+///
+/// # Errors
+///
+/// As [`find`].
+pub fn find_of(path: &Path, binary: Vec<u8>, directories: &[&Path]) -> Result<DebugFiles, FindError> {
     let named = names(path, &binary)?;
     let (at, main) = if named.inline {
         (path.to_owned(), binary)

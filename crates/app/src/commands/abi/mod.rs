@@ -24,9 +24,10 @@ const UNKNOWN: u8 = 11;
 pub(crate) fn run(_host: &Host, printer: &Printer, command: &AbiCommand) -> Outcome {
     match command {
         AbiCommand::Show { what } => show::show(printer, what),
-        AbiCommand::Diff { old, new, consumers, with, accept, suppress } => {
+        AbiCommand::Diff { old, new, consumers, with, debug, accept, suppress } => {
             let accept_symbols = accept.is_some();
-            diff::diff(printer, &Request { old, new, consumers, with, accept_symbols, suppress: suppress.as_deref() })
+            let suppress = suppress.as_deref();
+            diff::diff(printer, &Request { old, new, consumers, with, debug, accept_symbols, suppress })
         }
     }
 }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use aleph_abi::{
-    Change, Effect, Evidence, Judgement, Options, Pair, Suppression, Verdict,
+    Change, Effect, Evidence, Judgement, Options, Pair, Seen, Suppression, Types, Verdict,
     elf::{Facts, loads_the_same},
     judge,
+    types::{Comparison, Interface},
 };
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     pairs::{Matched, matched},
     side::{Binary, Keep, Side},
     suppress,
+    types::Debug,
 };
 use crate::failure::{Failure, Outcome};
 
@@ -26,6 +28,8 @@ pub(crate) struct Request<'a> {
     pub(crate) consumers: &'a [PathBuf],
     /// Other libraries of the process.
     pub(crate) with: &'a [PathBuf],
+    /// Where debug information is.
+    pub(crate) debug: &'a [PathBuf],
     pub(crate) accept_symbols: bool,
     pub(crate) suppress: Option<&'a Path>,
 }
@@ -103,7 +107,9 @@ impl Work<'_> {
         let of_side = |side| side_consumers(side).map(Some);
         let nobody = self.consumers.is_empty().then_some(None);
         let consumers = self.consumers.iter().flat_map(of_side).chain(nobody);
-        let pair = matched.new.map(|new| self.prepare(matched.old, new));
+        let types = matched.new.and_then(|new| self.types(matched.old, new));
+        let comparison = types.as_ref().map(|(old, new)| Comparison::new(old, new));
+        let pair = matched.new.map(|new| self.prepare(matched.old, new, comparison.as_ref()));
         for consumer in consumers {
             let facts = consumer.map(|(_, binary)| &*binary.facts);
             let judgement = match &pair {
@@ -115,8 +121,17 @@ impl Work<'_> {
         }
     }
 
+    /// The types of both sides, where both have any.
+    fn types(&self, old: &Binary, new: &Binary) -> Option<(Interface, Interface)> {
+        if loads_the_same(&old.bytes, &new.bytes) {
+            return None;
+        }
+        let debug = Debug::in_directories(self.request.debug);
+        Some((debug.interface(self.old, old)?, debug.interface(self.new, new)?))
+    }
+
     /// What is the same for all consumers of a library.
-    fn prepare<'a>(&self, old: &'a Binary, new: &'a Binary) -> Prepared<'a> {
+    fn prepare<'a>(&self, old: &'a Binary, new: &'a Binary, comparison: Option<&'a Comparison<'a>>) -> Prepared<'a> {
         let others = |side| {
             let sides: Vec<&Side> = self.with.iter().chain([side]).collect();
             Libraries::new(new.facts.platform(), &sides)
@@ -125,6 +140,7 @@ impl Work<'_> {
             pair: Pair::new(&old.facts, &new.facts),
             before: others(self.old),
             around: others(self.new),
+            comparison,
             is_same: loads_the_same(&old.bytes, &new.bytes),
             is_declared: self.is_declared(&new.facts),
         }
@@ -146,6 +162,7 @@ struct Prepared<'a> {
     pair: Pair<'a>,
     before: Libraries,
     around: Libraries,
+    comparison: Option<&'a Comparison<'a>>,
     is_same: bool,
     is_declared: bool,
 }
@@ -154,7 +171,11 @@ impl Prepared<'_> {
     fn judge(&self, consumer: Option<(&Side, &Binary)>, work: &Work<'_>) -> Judgement {
         let seen = consumer.map(|(side, binary)| (side, &*binary.facts));
         let (before, around) = (self.before.seen_by(seen), self.around.seen_by(seen));
+        let debug = Debug::in_directories(work.request.debug);
+        let view = consumer.filter(|_| self.comparison.is_some()).and_then(|(side, binary)| debug.view(side, binary));
+        let types = self.comparison.map(|comparison| Seen { comparison, view: view.as_ref(), public: None });
         let options = Options {
+            types: types.as_ref().map(|seen| seen as &dyn Types),
             before: &before,
             around: &around,
             suppress: work.known,

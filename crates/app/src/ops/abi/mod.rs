@@ -5,3 +5,4 @@ pub(crate) mod diff;
 pub(crate) mod pairs;
 pub(crate) mod side;
 pub(crate) mod suppress;
+mod types;

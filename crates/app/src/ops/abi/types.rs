@@ -1,0 +1,51 @@
+//! The types of libraries and consumers, wherever their debug information is.
+
+use std::path::{Path, PathBuf};
+
+use aleph_abi::{
+    dwarf::{self, DebugFiles},
+    elf, exported,
+    types::{Interface, View},
+};
+
+use super::side::{Binary, Side};
+
+/// Where debug information of the host's packages is.
+const HOST: &str = "/usr/lib/debug";
+
+/// Where debug information is looked for, besides in binaries and beside them.
+pub(crate) struct Debug<'a> {
+    directories: Vec<&'a Path>,
+}
+
+impl<'a> Debug<'a> {
+    /// In these directories first, then where the host has it.
+    pub(crate) fn in_directories(directories: &'a [PathBuf]) -> Self {
+        Self { directories: directories.iter().map(PathBuf::as_path).chain([Path::new(HOST)]).collect() }
+    }
+
+    fn find(&self, side: &Side, binary: &Binary) -> Option<DebugFiles> {
+        let path = match (&side.package, side.is_file) {
+            (Some(_), _) => Path::new("/").join(&binary.label),
+            (None, true) => side.path.clone(),
+            (None, false) => side.path.join(&binary.label),
+        };
+        match (binary.bytes.is_empty(), &side.package) {
+            (false, _) => dwarf::find_of(&path, binary.bytes.clone(), &self.directories).ok(),
+            (true, None) => dwarf::find(&path, &self.directories).ok(),
+            (true, Some(_)) => None,
+        }
+    }
+
+    /// The types of what a library exports. What cannot be read counts as not there: then the verdict is the poorer for it.
+    pub(crate) fn interface(&self, side: &Side, library: &Binary) -> Option<Interface> {
+        let files = self.find(side, library)?;
+        let (facts, addresses) = elf::read_with_addresses(&library.bytes).ok()?;
+        files.with(|input| dwarf::read(input, &exported(&facts, &addresses))).ok()
+    }
+
+    /// What a consumer knows of types.
+    pub(crate) fn view(&self, side: &Side, consumer: &Binary) -> Option<View> {
+        self.find(side, consumer)?.with(dwarf::view).ok()
+    }
+}
