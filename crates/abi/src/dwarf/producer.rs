@@ -73,6 +73,8 @@ pub(super) fn conventions(producer: &str) -> Conventions {
             "-mlong-double-80" => found.long_double = None,
             "-mlong-double-128" => found.long_double = Some(128),
             "-msoft-float" | "-mno-sse" | "-mno-80387" => found.soft_float = true,
+            "-fno-asynchronous-unwind-tables" => found.no_unwinding = true,
+            "-fasynchronous-unwind-tables" | "-funwind-tables" | "-fexceptions" => found.no_unwinding = false,
             "-mhard-float" | "-m80387" => found.soft_float = false,
             _ => {
                 if flag.starts_with("-mavx512") {

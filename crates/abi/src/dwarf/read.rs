@@ -189,7 +189,15 @@ impl Reader<'_, '_> {
             };
         }
         let role = if function { Role::Function } else { Role::Variable };
-        Some(Item { role, of, conventions: self.conventions(die), default: symbol.default, weak: symbol.weak })
+        let alignment = self.builder.units.entry(die).ok().and_then(|entry| entry.unsigned(gimli::DW_AT_alignment));
+        Some(Item {
+            role,
+            of,
+            conventions: self.conventions(die),
+            alignment: alignment.unwrap_or(0),
+            default: symbol.default,
+            weak: symbol.weak,
+        })
     }
 
     fn is_function(&self, die: Die) -> Option<bool> {
@@ -254,7 +262,7 @@ impl Reader<'_, '_> {
                 unknown.remove(&key);
                 let conventions = Conventions::default();
                 let (default, weak) = (symbol.default, symbol.weak);
-                items.insert(key, Item { role: Role::Class, of, conventions, default, weak });
+                items.insert(key, Item { role: Role::Class, of, conventions, alignment: 0, default, weak });
             }
         }
         self.builder.finish_records();

@@ -331,6 +331,12 @@ impl Facts {
         })
     }
 
+    /// The version node that it defines under a number.
+    pub(crate) fn version_numbered(&self, number: u16) -> Option<&[u8]> {
+        let found = self.definitions.iter().find(|definition| definition.index == number)?;
+        Some(self.names.get(found.name))
+    }
+
     /// The version nodes that it needs: file, node, and whether it can do without.
     pub fn needed_versions(&self) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
         let text = |name| self.names.get(name);

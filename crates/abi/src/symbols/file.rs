@@ -74,3 +74,17 @@ pub(crate) fn compare_tls(old: &Facts, new: &Facts, consumer: Option<&Facts>, fi
         Finding::unclear("", format!("{text}: opening it in a program that runs already (dlopen) may fail"))
     });
 }
+
+/// `DF_1_NOOPEN`: the dynamic linker refuses to open the file at run time.
+const NOOPEN: u64 = 0x40;
+
+/// What may not be opened any more is lost to those who open it.
+pub(crate) fn compare_opening(old: &Facts, new: &Facts, consumer: Option<&Facts>, findings: &mut Vec<Finding>) {
+    let forbids = |facts: &Facts| facts.flags_1() & NOOPEN != 0;
+    let needs = |facts: &Facts| facts.needed().any(|needed| Some(needed) == old.soname());
+    if !forbids(new) || forbids(old) || consumer.is_some_and(needs) {
+        return;
+    }
+    let text = "it says that it may not be opened at run time (DF_1_NOOPEN)";
+    findings.push(if consumer.is_some() { Finding::breaks("", text) } else { Finding::unclear("", text) });
+}

@@ -109,6 +109,7 @@ impl<'f> Pair<'f> {
         let loaded = OnceCell::new();
         let loaded = || Rc::clone(loaded.get_or_init(|| Rc::new(self.loaded(consumer, known.around))));
         file::compare_tls(self.old, self.new, consumer, &mut findings);
+        file::compare_opening(self.old, self.new, consumer, &mut findings);
         match consumer {
             Some(consumer) => {
                 self.compare_nodes(consumer, &mut findings);

@@ -35,6 +35,8 @@ pub struct Conventions {
     pub soft_float: bool,
     /// `-mregparm=N`, on 32-bit x86.
     pub regparm: u8,
+    /// `-fno-asynchronous-unwind-tables`: exceptions cannot pass, on processors where they can by default.
+    pub no_unwinding: bool,
     /// The C++ ABI's version (`-fabi-version=N`), where it is not the compiler's own.
     pub cxx_abi: u8,
 }

@@ -27,6 +27,8 @@ pub struct Item {
     pub of: TypeId,
     /// How its unit was compiled.
     pub conventions: Conventions,
+    /// The alignment that a variable was given besides that of its type, in bytes; 0 if none.
+    pub alignment: u64,
     /// Whether references without a version reach it.
     pub default: bool,
     /// Whether consumers may carry a definition of their own: inline functions, classes without a key function.
@@ -69,7 +71,10 @@ impl Interface {
         for (symbol, item) in &items {
             hasher.bytes(&symbol.name);
             hasher.bytes(symbol.version.as_deref().unwrap_or_default());
-            hasher.bytes(format!("{:?} {:?} {} {}", item.role, item.conventions, item.default, item.weak).as_bytes());
+            hasher.bytes(
+                format!("{:?} {:?} {} {} {}", item.role, item.conventions, item.alignment, item.default, item.weak)
+                    .as_bytes(),
+            );
             hasher.fingerprint(prints.get(item.of.index()).copied().unwrap_or_default());
         }
         for symbol in &unknown {

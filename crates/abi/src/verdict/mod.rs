@@ -16,6 +16,8 @@ mod copies;
 mod seen;
 mod suppress;
 
+use std::collections::HashSet;
+
 use crate::{
     Change, Effect,
     elf::{Facts, FileKind},
@@ -68,7 +70,9 @@ pub trait Types {
     /// The differences that somebody meets who uses the exports of the old provider of which `wanted` is true, by name
     /// and version node. Where the types of such an export are not known on both sides, that is a difference which is
     /// [`Effect::Unclear`].
-    fn compare(&self, wanted: &Wanted<'_>) -> Vec<Change>;
+    ///
+    /// `copied` is true of variables that the consumer has a copy of.
+    fn compare(&self, wanted: &Wanted<'_>, copied: &Wanted<'_>) -> Vec<Change>;
 }
 
 /// Whether an export of the old provider, with this name and version node, is used.
@@ -156,10 +160,16 @@ fn unrelated(consumer: &Facts) -> Judgement {
 
 fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types, opened: &[&[u8]]) -> Vec<Change> {
     match consumer {
-        None => types.compare(&|_, _| true),
+        None => types.compare(&|_, _| true, &|_, _| true),
         Some(consumer) => {
             let used = pair.used(consumer, opened);
-            types.compare(&|name, version| used.contains(&(name, version)))
+            let copied: HashSet<&[u8]> = consumer
+                .imports()
+                .iter()
+                .filter(|import| import.is_copied())
+                .map(|import| consumer.name(import))
+                .collect();
+            types.compare(&|name, version| used.contains(&(name, version)), &|name, _| copied.contains(name))
         }
     }
 }

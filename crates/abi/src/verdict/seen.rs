@@ -1,11 +1,13 @@
 //! The types of two providers as one consumer meets them: what [`judge`](super::judge) asks for.
 
+use std::collections::HashMap;
+
 use super::{Types, Wanted};
 use crate::{
     Change,
     dwarf::{Exported, ExportedKind},
     elf::{Binding, Facts, SymbolKind},
-    types::{Comparison, Query, View},
+    types::{Comparison, Query, Symbol, View},
 };
 
 /// The types of both providers, and what one consumer knows of them.
@@ -19,19 +21,33 @@ pub struct Seen<'a> {
 }
 
 impl Types for Seen<'_> {
-    fn compare(&self, wanted: &Wanted<'_>) -> Vec<Change> {
-        let wanted = |symbol: &crate::types::Symbol| wanted(&symbol.name, symbol.version.as_deref());
-        self.comparison.changes(&Query { wanted: &wanted, view: self.view, public: self.public })
+    fn compare(&self, wanted: &Wanted<'_>, copied: &Wanted<'_>) -> Vec<Change> {
+        let wanted = |symbol: &Symbol| wanted(&symbol.name, symbol.version.as_deref());
+        let copied = |symbol: &Symbol| copied(&symbol.name, symbol.version.as_deref());
+        self.comparison.changes(&Query { wanted: &wanted, copied: &copied, view: self.view, public: self.public })
     }
 }
 
+/// The number of the first version node that a file defines besides itself.
+const FIRST: u16 = 2;
+
 /// The exports of a provider as its debug information is asked for them. The addresses are those that
 /// [`read_with_addresses`](crate::elf::read_with_addresses) gave with the facts.
+///
+/// A reference without a version, made before a library had any, gets the first version of a name, or the only one
+/// (glibc's `do_lookup_x`).
 pub fn exported<'f>(facts: &'f Facts, addresses: &[u64]) -> Vec<Exported<'f>> {
+    let first = facts.version_numbered(FIRST);
+    let mut versions: HashMap<&[u8], usize> = HashMap::new();
+    facts.exports().iter().for_each(|symbol| *versions.entry(facts.name(symbol)).or_default() += 1);
+    let is_default = |symbol| {
+        let version = facts.export_version(symbol);
+        version.is_none() || version == first || versions.get(facts.name(symbol)) == Some(&1)
+    };
     let one = |(symbol, address): (&'f crate::elf::Symbol, &u64)| Exported {
         name: facts.name(symbol),
         version: facts.export_version(symbol),
-        default: !symbol.is_hidden(),
+        default: is_default(symbol),
         address: *address,
         kind: match symbol.kind {
             SymbolKind::Function => ExportedKind::Function,

@@ -38,7 +38,9 @@ pub(crate) fn judge(case: &Case, built: &Built, variant: Variant) -> Option<Judg
     let around = |side| Libraries::of(built.extra(variant, side).into_iter().collect());
     let (before, around) = (around(Side::Old), around(Side::New));
     let comparison = old.types.as_ref().zip(new.types.as_ref()).map(|(old, new)| Comparison::new(old, new));
-    let seen = comparison.as_ref().map(|comparison| Seen { comparison, view: consumer.view.as_ref(), public: None });
+    let public: &dyn Fn(&str) -> bool = &|name| name == "lib.h";
+    let public = case.headers.then_some(public);
+    let seen = comparison.as_ref().map(|comparison| Seen { comparison, view: consumer.view.as_ref(), public });
     let opened: Vec<&[u8]> = case.opens.iter().map(String::as_bytes).collect();
     let options = Options {
         types: seen.as_ref().map(|seen| seen as &dyn Types),

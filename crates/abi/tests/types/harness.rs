@@ -82,12 +82,16 @@ pub(crate) fn run(case: &Case<'_>) -> Vec<Change> {
     let new = library(directory.path(), case, false);
     let (old_file, new_file) = (read_library(&old), read_library(&new));
     let Some(consumer) = case.consumer else {
-        return compare(&old_file, &new_file, &Query { wanted: &|_| true, view: None, public: None });
+        return compare(
+            &old_file,
+            &new_file,
+            &Query { wanted: &|_| true, copied: &|_| false, view: None, public: None },
+        );
     };
     let program = program(directory.path(), case, consumer, &old);
     let (view, imports) = read_program(&program);
     let wanted = |symbol: &Symbol| imports.contains(&symbol.name.to_vec());
-    compare(&old_file, &new_file, &Query { wanted: &wanted, view: Some(&view), public: None })
+    compare(&old_file, &new_file, &Query { wanted: &wanted, copied: &|_| false, view: Some(&view), public: None })
 }
 
 /// Compiles one version of a library.

@@ -14,7 +14,8 @@ fn read_all(bytes: &[u8], symbols: &[Exported<'_>]) {
     let input = Input { main: bytes, ..Input::default() };
     let _ = view(&input);
     if let Ok(interface) = read(&input, symbols) {
-        let changes = compare(&interface, &interface, &Query { wanted: &|_| true, view: None, public: None });
+        let changes =
+            compare(&interface, &interface, &Query { wanted: &|_| true, copied: &|_| false, view: None, public: None });
         assert!(changes.iter().all(|change| change.text.contains("no debug information")));
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::harness::{Case, Language::C, library, read_library};
 
 fn changes(old: &Interface, new: &Interface) -> usize {
-    compare(old, new, &Query { wanted: &|_| true, view: None, public: None }).len()
+    compare(old, new, &Query { wanted: &|_| true, copied: &|_| false, view: None, public: None }).len()
 }
 
 /// The type of a member or parameter.

@@ -37,6 +37,13 @@ pub(super) fn compare(walk: &Walk<'_>, old: &Item, new: &Item) -> Vec<Finding> {
     if before.regparm != after.regparm && values.len() > 1 {
         local.breaks("takes its parameters elsewhere (-mregparm)".to_owned());
     }
+    if after.no_unwinding && !before.no_unwinding && values.iter().any(|of| is_callback(graph, *of)) {
+        local.breaks(
+            "calls back, and has no tables for unwinding any more: what is thrown there ends the program \
+             (-fno-asynchronous-unwind-tables)"
+                .to_owned(),
+        );
+    }
     if before.cxx_abi != after.cxx_abi {
         local.unclear("is compiled for another version of the C++ ABI (-fabi-version)".to_owned());
     }
@@ -78,6 +85,13 @@ fn is_small_aggregate(walk: &Walk<'_>, graph: &Graph, id: TypeId) -> bool {
     match graph.get(graph.strip(id)) {
         Type::Record(_) => walk.size(graph, id).is_none_or(|size| size <= 16),
         Type::Base(scalar) => scalar.encoding == Encoding::ComplexFloat,
+        _ => false,
+    }
+}
+
+fn is_callback(graph: &Graph, id: TypeId) -> bool {
+    match graph.get(graph.strip(id)) {
+        Type::Pointer(to) => matches!(graph.get(graph.strip(*to)), Type::Function(_)),
         _ => false,
     }
 }

@@ -33,6 +33,8 @@ pub struct Query<'q> {
     /// Whether the consumer uses a symbol of the old interface: imports it, or defines and exports one of that name
     /// itself, as it does with the type information of exceptions.
     pub wanted: &'q dyn Fn(&Symbol) -> bool,
+    /// Whether the consumer has a copy of the variable (a copy relocation).
+    pub copied: &'q dyn Fn(&Symbol) -> bool,
     /// What the consumer's own debug information shows it to know.
     pub view: Option<&'q View>,
     /// Whether a file of this base name is a public header. Types that stand elsewhere are opaque to consumers. `None`
@@ -86,7 +88,8 @@ impl<'c> Comparison<'c> {
         if wanted.peek().is_some() {
             let mut walk = Walk::new(self.old, self.new, query);
             for (symbol, item, other) in wanted {
-                one(&mut walk, symbol, item, other, &mut changes);
+                let copied = (query.copied)(symbol);
+                one(&mut walk, (symbol, copied), item, other, &mut changes);
             }
         }
         changes
@@ -102,6 +105,7 @@ pub fn compare(old: &Interface, new: &Interface, query: &Query<'_>) -> Vec<Chang
 fn equal(old: &Interface, item: &Item, new: &Interface, other: &Item) -> bool {
     item.role == other.role
         && item.conventions == other.conventions
+        && item.alignment == other.alignment
         && old.fingerprint_of(item.of) == new.fingerprint_of(other.of)
 }
 
@@ -111,7 +115,7 @@ fn unclear(symbol: &Symbol, why: &str) -> Change {
 }
 
 /// Compares one symbol.
-fn one(walk: &mut Walk<'_>, symbol: &Symbol, old: &Item, new: &Item, changes: &mut Vec<Change>) {
+fn one(walk: &mut Walk<'_>, (symbol, copied): (&Symbol, bool), old: &Item, new: &Item, changes: &mut Vec<Change>) {
     let name = symbol_name(&symbol.name);
     let mut found: BTreeSet<(Reverse<Effect>, String)> = BTreeSet::new();
     let mut add = |effect, text| {
@@ -129,6 +133,9 @@ fn one(walk: &mut Walk<'_>, symbol: &Symbol, old: &Item, new: &Item, changes: &m
             Role::Variable => Use { variable: !old.weak, ..Use::variable(walk.is_constant(old.of)) },
             Role::Class => Use::part(),
         };
+        if copied && new.alignment > old.alignment {
+            add(Effect::Breaks, format!("{name} is aligned to {} bytes now; the program's copy is not", new.alignment));
+        }
         if old.role == Role::Variable {
             for Finding { effect, text } in walk.variable(old.of, new.of) {
                 add(effect, format!("{name} {text}"));
