@@ -189,12 +189,11 @@ impl Reader<'_, '_> {
             };
         }
         let role = if function { Role::Function } else { Role::Variable };
-        let alignment = self.builder.units.entry(die).ok().and_then(|entry| entry.unsigned(gimli::DW_AT_alignment));
         Some(Item {
             role,
             of,
             conventions: self.conventions(die),
-            alignment: alignment.unwrap_or(0),
+            alignment: self.alignment(die),
             default: symbol.default,
             weak: symbol.weak,
         })
@@ -206,6 +205,17 @@ impl Reader<'_, '_> {
     }
 
     /// Whether the unit was compiled with debug information for lines and backtraces only (`-g1`).
+    /// What was demanded of a variable where it is defined, or where it was declared.
+    fn alignment(&self, die: Die) -> u64 {
+        let units = self.builder.units;
+        let Ok(entry) = units.entry(die) else { return 0 };
+        let declared = || {
+            let die = entry.die(units, die.unit, gimli::DW_AT_specification)?;
+            units.entry(die).ok()?.unsigned(gimli::DW_AT_alignment)
+        };
+        entry.unsigned(gimli::DW_AT_alignment).or_else(declared).unwrap_or(0)
+    }
+
     fn lacks_types(&self, die: Die) -> bool {
         let producer = self.builder.units.units[die.unit as usize].producer;
         let producer = producer.map(|producer| producer.to_string_lossy().into_owned()).unwrap_or_default();

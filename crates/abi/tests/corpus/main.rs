@@ -105,14 +105,14 @@ fn prove(case: &Case, built: &Built, variant: Variant) -> Result<(), String> {
 /// What is wrong with an answer.
 fn objection(case: &Case, variant: Variant, answer: Answer, reasons: &str) -> Option<String> {
     let expect = match variant {
-        Variant::Full => Some(case.expect),
-        Variant::Stripped => case.stripped,
+        Variant::Full => case.today.or(Some(case.expect)),
+        Variant::Stripped => case.stripped.filter(|_| case.today.is_none()),
     };
     // Without debug information it is right not to know, unless the case says that the symbols tell.
     let is_right = expect.map_or(answer == case.expect || answer == Answer::Unknown, |expect| answer == expect);
     if !is_right {
         return Some(format!("{answer:?} instead of {:?}", expect.unwrap_or(case.expect)));
     }
-    let words = case.because.as_deref().filter(|_| variant == Variant::Full)?;
+    let words = case.because.as_deref().filter(|_| variant == Variant::Full && case.today.is_none())?;
     (!reasons.contains(words)).then(|| format!("the reasons do not say {words:?}"))
 }
