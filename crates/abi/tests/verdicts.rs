@@ -297,6 +297,12 @@ fn names_are_looked_up_at_run_time() {
     let (two, renamed) = (two.0.replace('g', "gamma"), one.0);
     check(Source(&two, ""), Source(renamed, ""), Source(&text, "-Wl,--as-needed"), Rebuild, "function `gamma` is gone");
     check(Source(&two, ""), Source(&two, ""), Source(&text, "-Wl,--as-needed"), Relink, "");
+    // The default version is found, whatever older ones there are.
+    let versions = "int a(void) { return 1; } int b(void) { return 2; } \
+                    __asm__(\".symver a,gamma@V1\\n.symver b,gamma@@V2\");";
+    let both = Source(versions, "-Wl,--version-script,both");
+    let maps = "echo 'V1 { global: gamma; }; V2 { global: gamma; } V1;' > both";
+    check_with(maps, both, both, Source(&text, "-Wl,--as-needed"), Relink, "");
 }
 
 #[test]

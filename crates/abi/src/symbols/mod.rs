@@ -60,9 +60,11 @@ impl<'f> Pair<'f> {
     pub(crate) fn bound(&self, consumer: &Facts, import: &Symbol) -> Option<&'f Symbol> {
         let version = consumer.import_version(import).map(|(version, _)| version);
         let found = self.old_index.find(consumer.name(import), version)?;
-        // An import that names another library's version node is that library's, unless this one has the same node.
+        // An import that names another library's version node is that library's, unless this one is asked for, too, and
+        // has the same node: it may have come from there.
+        let needs = || consumer.needed().any(|needed| Some(needed) == self.old.soname());
         let is_ours = |(version, file): (&[u8], &[u8])| {
-            Some(file) == self.old.soname() || self.old.export_version(found) == Some(version)
+            Some(file) == self.old.soname() || self.old.export_version(found) == Some(version) && needs()
         };
         consumer.import_version(import).is_none_or(is_ours).then_some(found)
     }
@@ -191,7 +193,11 @@ impl<'f> Pair<'f> {
         loaded: &dyn Fn() -> Rc<Loaded>,
         findings: &mut Vec<Finding>,
     ) {
-        let found = self.new_index.find(reference.name, reference.version);
+        let found = match reference.by {
+            // Who looks a name up at run time gets its default version, not the oldest.
+            By::Lookup => self.new_index.named(reference.name).iter().find(|symbol| !symbol.is_hidden()),
+            By::Anyone | By::Import(_) => self.new_index.find(reference.name, reference.version),
+        };
         // What had a version node must have the same one: a linker would take any without a node, and warn.
         let had_node = reference.version.is_some() && self.old.export_version(old) == reference.version;
         let found = found.filter(|new| !had_node || self.new.export_version(new) == reference.version);
