@@ -158,7 +158,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Source(SourceCommand),
     /// Look at what binaries promise, and judge what their consumers need when they change
-    #[command(subcommand)]
+    #[command(subcommand, after_help = ABI_RULES)]
     Abi(AbiCommand),
     /// The main job, told in a terminal, in a store of its own
     Tour,
@@ -225,6 +225,7 @@ pub(crate) enum SourceCommand {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum AbiCommand {
     /// Show the facts of ELF files: what they offer, what they need, what is inside
     Show {
@@ -238,8 +239,10 @@ pub(crate) enum AbiCommand {
     /// run and nothing needs a store. Without a consumer, everything that OLD exports counts.
     #[command(after_help = ABI_CODES)]
     Diff {
+        /// The provider that consumers were built against
         #[arg(value_name = "OLD")]
         old: PathBuf,
+        /// The provider that they would run with
         #[arg(value_name = "NEW")]
         new: PathBuf,
         /// A program or library that was built against OLD, or a .deb file or directory of them: only what it uses counts
@@ -259,6 +262,8 @@ pub(crate) enum AbiCommand {
         suppress: Option<PathBuf>,
     },
 }
+
+const ABI_RULES: &str = "The rules, with an example of each, are in docs/abi-rules.md of aleph's source.";
 
 const ABI_CODES: &str = "Exit codes: 0 relink (the consumer runs with NEW as it is), 10 rebuild, 11 unknown (evidence is \
 missing); others as of every command.
