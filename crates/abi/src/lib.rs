@@ -7,6 +7,7 @@ mod change;
 pub mod closure;
 pub mod dwarf;
 pub mod elf;
+pub mod headers;
 mod symbols;
 mod text;
 pub mod types;
