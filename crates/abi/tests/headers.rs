@@ -111,12 +111,16 @@ fn cases_about_headers_are_told_by_headers() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Where a header cannot tell: the code that was shown is in the library now, and may be another one.
+const UNCLEAR: &[&str] = &["classes/inline-becomes-library-function"];
+
 #[test]
 fn headers_refuse_no_consumer_that_surely_works() {
     let mut wrong = String::new();
     for case in cases(|_| true).iter().filter(|case| case.keys["expect"] == "relink") {
         let changes = case.compare(true);
-        if changes.iter().any(|change| change.effect > Effect::Compatible) {
+        let most = if UNCLEAR.contains(&case.name.as_str()) { Effect::Unclear } else { Effect::Compatible };
+        if changes.iter().any(|change| change.effect > most) {
             let _ = write!(wrong, "{}\n{}", case.name, listed(&changes));
         }
     }

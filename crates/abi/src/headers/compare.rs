@@ -217,6 +217,7 @@ impl Comparison<'_> {
                     );
                 }
             }
+            Class::Macro if self.is_enumerator(old) => {}
             Class::Macro | Class::Variable => {
                 let now = match class {
                     Class::Variable if function::top_level(&old.tokens, "=").is_none() => None,
@@ -238,6 +239,21 @@ impl Comparison<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Whether a number that was a macro is now an enumerator with this value.
+    fn is_enumerator(&self, old: &Item) -> bool {
+        let number = enumeration::number(&old.tokens);
+        let values = self.values.get(&*old.name).map_or(&[][..], Vec::as_slice);
+        !values.is_empty() && number.is_some() && values.iter().all(|value| value.number() == number)
+    }
+
+    /// Whether an enumerator is now a macro with this number.
+    fn is_now_macro(&self, name: &str, value: &enumeration::Value) -> bool {
+        let mut macros = self.new.macros(name).peekable();
+        macros.peek().is_some()
+            && value.number().is_some()
+            && macros.all(|now| enumeration::number(&now.tokens) == value.number())
     }
 
     /// What a name is now that was a macro.
@@ -399,6 +415,7 @@ impl Comparison<'_> {
                 }
                 // Another name for the same value is a new name.
                 None if own.values().any(|other| *other == value) => {}
+                None if self.is_now_macro(&enumerator, &value) => {}
                 None if self.new.macros(&enumerator).next().is_some() => {
                     self.found(Effect::Unclear, &name, format!("{label} of {what} was {value} and is now a macro"));
                 }

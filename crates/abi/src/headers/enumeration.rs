@@ -14,6 +14,13 @@ pub(super) struct Value {
     offset: i128,
 }
 
+impl Value {
+    /// The plain number that it is, if it is one.
+    pub(super) fn number(&self) -> Option<i128> {
+        self.base.is_empty().then_some(self.offset)
+    }
+}
+
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let base: String = self.base.trim_end().chars().take(60).collect();
@@ -65,7 +72,7 @@ pub(super) fn enumerators(tokens: &[Token]) -> Vec<(String, Value)> {
 }
 
 /// The value of a plain number.
-fn number(tokens: &[Token]) -> Option<i128> {
+pub(super) fn number(tokens: &[Token]) -> Option<i128> {
     let (negative, token) = match tokens {
         [minus, token] if minus.is("-") => (true, token),
         [token] => (false, token),

@@ -52,6 +52,12 @@ pub(super) fn body(tokens: &[Token]) -> &[Token] {
     tokens.get(open + 1..close(tokens, open)).unwrap_or_default()
 }
 
+/// Whether a record has virtual functions, or may inherit some.
+fn is_polymorphic(tokens: &[Token]) -> bool {
+    let has_virtual = tokens.iter().any(|token| token.is("virtual") || token.is("override"));
+    has_virtual || enumeration::head(tokens).iter().any(|token| token.is(":"))
+}
+
 /// `final` and attributes of the record itself.
 fn head(comparison: &mut Comparison<'_>, old: &Item, new: &Item, name: &str, is_compared: bool) {
     let (before, after) = (attributes::split(&old.tokens).0, attributes::split(&new.tokens).0);
@@ -63,7 +69,10 @@ fn head(comparison: &mut Comparison<'_>, old: &Item, new: &Item, name: &str, is_
     for (verb, attribute) in lost.chain(gained) {
         let is_layout =
             ["[packed", "[aligned", "[alignas", "[_Alignas"].iter().any(|layout| attribute.starts_with(layout));
-        let is_harmless = attributes::weight(&attribute) == Weight::Harmless || is_layout && is_compared;
+        // Without virtual functions and bases, it only keeps others from deriving.
+        let is_final_alone = attribute == "final" && !is_polymorphic(&old.tokens) && !is_polymorphic(&new.tokens);
+        let is_harmless =
+            attributes::weight(&attribute) == Weight::Harmless || is_layout && is_compared || is_final_alone;
         if !is_harmless {
             let attribute = attribute.trim_start_matches('[').trim_end_matches(']');
             let attribute: String = attribute.chars().take(60).collect();
