@@ -106,7 +106,7 @@ fn literal(directive: &[Token]) -> Literal {
         (_, [not, is, open, word, close]) if not.is("!") && is.is("defined") && open.is("(") && close.is(")") => {
             defined(word, false)
         }
-        _ => Literal { text: text::canonical(rest).into(), holds: true },
+        _ => Literal { text: text::canonical(rest).trim_end().into(), holds: true },
     }
 }
 

@@ -77,7 +77,9 @@ impl<'a> Scanner<'a> {
                 self.at += 1;
             } else if token.is(";") || token.is(")") || token.is("]") || token.kind == TokenKind::End {
                 self.at += 1;
-            } else if let Some(length) = self.label().or_else(|| self.scope()).or_else(|| self.bracket_macro()) {
+            } else if let Some(length) =
+                self.label().or_else(|| self.scope()).or_else(|| self.bracket_macro()).or_else(|| self.macro_use())
+            {
                 self.at += length;
             } else {
                 self.declaration();
@@ -221,6 +223,26 @@ impl<'a> Scanner<'a> {
             || has("BEGIN_C")
             || has("END_C");
         is_bracket.then_some(1)
+    }
+
+    /// `DECLARE(x)` without a `;`, before something that surely begins a declaration or another one of these.
+    fn macro_use(&mut self) -> Option<usize> {
+        let rest = self.rest();
+        let is_loud = |token: &Token| token.is_word() && !token.text.bytes().any(|byte| byte.is_ascii_lowercase());
+        let [name, open, ..] = rest else { return None };
+        if !is_loud(name) || !open.is("(") {
+            return None;
+        }
+        // Those that are long are read as declarations.
+        let end = declaration::close(rest.get(..rest.len().min(256))?, 1) + 1;
+        let next = rest.get(end)?;
+        let begins = ["typedef", "extern", "static", "struct", "enum", "union", "class", "template", "namespace"];
+        let is_other = is_loud(next) && rest.get(end + 1).is_some_and(|token| token.is("("));
+        if !is_other && !begins.iter().any(|word| next.is(word)) {
+            return None;
+        }
+        self.add(rest.get(..end)?.to_vec());
+        Some(end)
     }
 
     /// Reads the declaration that begins here; at least one token.

@@ -152,14 +152,14 @@ fn other_declarations() {
 const PARTS: &[&str] = &[
     "#define A ( 1 )\n",
     "#define F( x ) ( x )\n",
-    "struct s { int a ; char b [ 3 ] ; } ; ",
-    "enum e { X , Y = 4 } ; ",
-    "int f ( int a , const char * b ) __attribute__ ( ( pure ) ) ; ",
-    "static inline int g ( void ) { return 1 ; } ",
-    "namespace n { class C { public : C ( ) ; int m ( ) const { return 2 ; } } ; } ",
-    "template < class T > struct V { T v = 1 ; } ; ",
-    "typedef int ( * cb ) ( int ) ; ",
-    "static const int k = 5 ; ",
+    "struct s { int a ; char b [ 3 ] ; } ;\n",
+    "enum e { X , Y = 4 } ;\n",
+    "int f ( int a , const char * b ) __attribute__ ( ( pure ) ) ;\n",
+    "static inline int g ( void ) { return 1 ; }\n",
+    "namespace n { class C { public : C ( ) ; int m ( ) const { return 2 ; } } ; }\n",
+    "template < class T > struct V { T v = 1 ; } ;\n",
+    "typedef int ( * cb ) ( int ) ;\n",
+    "static const int k = 5 ;\n",
     "#ifdef Q\nint h ( void ) ;\n#else\n#define h 2\n#endif\n",
 ];
 

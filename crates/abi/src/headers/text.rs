@@ -22,7 +22,17 @@ pub(super) fn shown(tokens: &[Token]) -> String {
 
 /// These tokens, shortened so that the one at `at` can be seen.
 pub(super) fn shown_around(tokens: &[Token], at: usize) -> String {
-    let from = if tokens.len() <= 24 { 0 } else { at.saturating_sub(6) };
+    // If it is far behind, a little of what is before it is enough.
+    let length = |token: &Token| token.text.len() + 1;
+    let before = tokens.get(..at).unwrap_or_default();
+    let is_far = before.iter().map(length).sum::<usize>() > LONGEST - 20;
+    let mut room = 24_usize;
+    let near = before.iter().rev().take_while(|token| {
+        let fits = room >= length(token);
+        room = room.saturating_sub(length(token));
+        fits
+    });
+    let from = if is_far { before.len() - near.count() } else { 0 };
     let mut text = String::new();
     if from > 0 {
         text.push('…');
