@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::{text::demangle, verdict::bare};
+
 use super::{
     fingerprint::{Fingerprint, Hasher, fingerprints},
     function::Conventions,
-    graph::{Graph, TypeId},
+    graph::{Graph, Type, TypeId},
     layout::{Facts, facts},
 };
 
@@ -112,6 +114,22 @@ impl Interface {
             return named.find(|(other, _)| other.version.is_none());
         }
         named.find(|(_, item)| item.default)
+    }
+
+    /// Everything that is described completely, by its name with scopes, and without.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let of_type = |(_, found): (TypeId, &Type)| match found {
+            Type::Record(record) if !record.declaration => record.name,
+            Type::Enumeration(enumeration) => enumeration.name,
+            Type::Typedef { name, .. } => Some(*name),
+            _ => None,
+        };
+        let types = self.graph.iter().filter_map(of_type).map(|name| self.graph.text(name).to_owned());
+        let symbols = self.items.keys().map(|symbol| bare(&demangle(&symbol.name)).to_owned());
+        types.chain(symbols).flat_map(|name| {
+            let last = name.rsplit("::").next().map(str::to_owned);
+            last.into_iter().chain([name])
+        })
     }
 
     /// All versions of a symbol.

@@ -13,6 +13,7 @@
 //! | neither | `unknown`, resting on symbols |
 
 mod copies;
+mod headers;
 mod seen;
 mod suppress;
 
@@ -21,8 +22,10 @@ use std::collections::HashSet;
 use crate::{
     Change, Effect,
     elf::{Facts, FileKind},
+    headers::Headers,
     symbols::{Around, Finding, Known, Pair},
 };
+pub(crate) use headers::bare;
 pub use seen::{Seen, exported};
 pub use suppress::Suppression;
 
@@ -73,6 +76,10 @@ pub trait Types {
     ///
     /// `copied` is true of variables that the consumer has a copy of.
     fn compare(&self, wanted: &Wanted<'_>, copied: &Wanted<'_>) -> Vec<Change>;
+
+    /// Whether something of this name, with its scopes or without, is described completely on both sides: a class, an
+    /// enumeration, a `typedef`, a function or a variable.
+    fn describes(&self, name: &str) -> bool;
 }
 
 /// Whether an export of the old provider, with this name and version node, is used.
@@ -83,6 +90,8 @@ pub type Wanted<'a> = dyn Fn(&[u8], Option<&[u8]>) -> bool + 'a;
 pub struct Options<'a> {
     /// The types of both providers, if both have any.
     pub types: Option<&'a dyn Types>,
+    /// The public headers of both providers, if both are there.
+    pub headers: Option<(&'a Headers, &'a Headers)>,
     /// The other libraries of the process, as they were with the old provider.
     pub before: &'a dyn Around,
     /// The other libraries of the process, as they are with the new provider.
@@ -103,6 +112,7 @@ impl Options<'_> {
     /// Nothing is known and nothing is enough.
     pub const NONE: Options<'static> = Options {
         types: None,
+        headers: None,
         before: &crate::symbols::Nothing,
         around: &crate::symbols::Nothing,
         opened: &[],
@@ -126,12 +136,14 @@ pub fn judge(consumer: Option<&Facts>, pair: &Pair<'_>, options: &Options<'_>) -
         return unrelated(consumer);
     }
     if !is_used {
-        return weigh(true, Vec::new(), None, copies, options);
+        return weigh(true, Found { copies, ..Found::default() }, options);
     }
     let known = Known { before: options.before, around: options.around, opened: options.opened };
     let findings = pair.compare(consumer, &known);
     let types = options.types.map(|types| compare_types(consumer, pair, types, options.opened));
-    weigh(consumer.is_some(), findings, types, copies, options)
+    let used = consumer.map(|consumer| pair.used(consumer, options.opened).into_iter().map(|(name, _)| name));
+    let headers = options.headers.map(|headers| headers::find(headers, options.types, used));
+    weigh(consumer.is_some(), Found { findings, types, headers, copies }, options)
 }
 
 impl Judgement {
@@ -174,13 +186,17 @@ fn compare_types(consumer: Option<&Facts>, pair: &Pair<'_>, types: &dyn Types, o
     }
 }
 
-fn weigh(
-    has_consumer: bool,
+/// All differences, by the evidence that shows them.
+#[derive(Default)]
+struct Found {
     findings: Vec<Finding>,
     types: Option<Vec<Change>>,
+    headers: Option<Vec<Change>>,
     copies: Vec<Change>,
-    options: &Options<'_>,
-) -> Judgement {
+}
+
+fn weigh(has_consumer: bool, found: Found, options: &Options<'_>) -> Judgement {
+    let Found { findings, types, headers, copies } = found;
     // Where the types were seen, what symbols only hint at is settled.
     let settled = types.is_some();
     let settle = |mut finding: Finding| {
@@ -193,29 +209,33 @@ fn weigh(
     let findings = findings.into_iter().filter(|finding| !(finding.is_hint && settled));
     let forgive = |change| suppress::apply(options.suppress, change);
     let symbols: Vec<Change> = findings.map(settle).map(forgive).collect();
-    let types: Option<Vec<Change>> = types.map(|types| types.into_iter().map(forgive).collect());
+    let forgiven = |changes: Option<Vec<Change>>| changes.map(|all| all.into_iter().map(forgive).collect::<Vec<_>>());
+    let (types, headers) = (forgiven(types), forgiven(headers));
     let worst = |changes: &[Change]| changes.iter().map(|change| change.effect).max().unwrap_or(Effect::Compatible);
     let found = [
         (Evidence::Symbols, worst(&symbols)),
         (Evidence::Types, types.as_deref().map_or(Effect::Compatible, worst)),
+        (Evidence::Headers, headers.as_deref().map_or(Effect::Compatible, worst)),
         (Evidence::Static, worst(&copies)),
     ];
-    let mut reasons: Vec<Change> = symbols.into_iter().chain(types.into_iter().flatten()).chain(copies).collect();
+    let of_headers = headers.is_some().then_some(Evidence::Headers);
+    let seen = types.into_iter().chain(headers).flatten();
+    let mut reasons: Vec<Change> = symbols.into_iter().chain(seen).chain(copies).collect();
     let that_say = |effect| found.iter().filter(move |(_, worst)| *worst == effect).map(|(evidence, _)| *evidence);
     if that_say(Effect::Breaks).next().is_some() {
         return Judgement::new(Verdict::Rebuild, that_say(Effect::Breaks), reasons);
     }
-    let of_consumer = has_consumer.then_some(Evidence::Static);
+    let rest = || of_headers.into_iter().chain(has_consumer.then_some(Evidence::Static));
     if that_say(Effect::Unclear).next().is_some() {
-        let seen = [Evidence::Symbols].into_iter().chain(settled.then_some(Evidence::Types)).chain(of_consumer);
+        let seen = [Evidence::Symbols].into_iter().chain(settled.then_some(Evidence::Types)).chain(rest());
         return Judgement::new(Verdict::Unknown, seen, reasons);
     }
-    let symbols_and = |more: Option<Evidence>| [Evidence::Symbols].into_iter().chain(more).chain(of_consumer);
+    let symbols_and = |more: Option<Evidence>| [Evidence::Symbols].into_iter().chain(more).chain(rest());
     if settled {
         return Judgement::new(Verdict::Relink, symbols_and(Some(Evidence::Types)), reasons);
     }
     if options.is_declared {
-        let evidence = [Evidence::Symbols].into_iter().chain(of_consumer).chain([Evidence::Declared]);
+        let evidence = symbols_and(None).chain([Evidence::Declared]);
         return Judgement::new(Verdict::Relink, evidence, reasons);
     }
     if options.accept_symbols {

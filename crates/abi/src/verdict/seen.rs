@@ -26,6 +26,10 @@ impl Types for Seen<'_> {
         let copied = |symbol: &Symbol| copied(&symbol.name, symbol.version.as_deref());
         self.comparison.changes(&Query { wanted: &wanted, copied: &copied, view: self.view, public: self.public })
     }
+
+    fn describes(&self, name: &str) -> bool {
+        self.comparison.describes(name)
+    }
 }
 
 /// The number of the first version node that a file defines besides itself.

@@ -13,7 +13,9 @@ use std::{
 use aleph_abi::{
     Around, Options, Pair, Seen, Types, Verdict, demangle, dwarf,
     elf::{self, Facts},
-    exported, judge as ask,
+    exported,
+    headers::Headers,
+    judge as ask,
     types::{Comparison, Interface, View},
 };
 
@@ -41,9 +43,11 @@ pub(crate) fn judge(case: &Case, built: &Built, variant: Variant) -> Option<Judg
     let public: &dyn Fn(&str) -> bool = &|name| name == "lib.h";
     let public = case.headers.then_some(public);
     let seen = comparison.as_ref().map(|comparison| Seen { comparison, view: consumer.view.as_ref(), public });
+    let headers = case.headers.then(|| [Side::Old, Side::New].map(|side| public_header(&built.headers(side))));
     let opened: Vec<&[u8]> = case.opens.iter().map(String::as_bytes).collect();
     let options = Options {
         types: seen.as_ref().map(|seen| seen as &dyn Types),
+        headers: headers.as_ref().map(|[old, new]| (old, new)),
         before: &before,
         around: &around,
         opened: &opened,
@@ -59,6 +63,11 @@ pub(crate) fn judge(case: &Case, built: &Built, variant: Variant) -> Option<Judg
         format!("{:?}: {}: {}\n", change.effect, demangle(change.symbol.as_bytes()), change.text)
     };
     Some(Judgement { answer, reasons: judgement.reasons.iter().map(line).collect() })
+}
+
+/// The header that consumers see, which is beside those that they do not.
+fn public_header(directory: &Path) -> Headers {
+    Headers::parse([("lib.h", fs::read(directory.join("lib.h")).expect("it was just written"))])
 }
 
 /// A binary with all that it says.

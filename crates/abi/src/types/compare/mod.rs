@@ -15,7 +15,11 @@ mod unseen;
 mod vtable;
 mod walk;
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{
+    cell::OnceCell,
+    cmp::Reverse,
+    collections::{BTreeSet, HashSet},
+};
 
 use super::{
     interface::{Interface, Item, Role, Symbol},
@@ -50,13 +54,21 @@ pub struct Comparison<'c> {
     changed: Vec<(&'c Symbol, &'c Item, &'c Item)>,
     /// Symbols that nothing describes, and on which side.
     undescribed: Vec<(&'c Symbol, &'static str)>,
+    /// What is described completely on both sides, by name with scopes and without.
+    described: OnceCell<HashSet<String>>,
 }
 
 impl<'c> Comparison<'c> {
     /// Finds the symbols that are not equal. Equal interfaces compare in one step.
     pub fn new(old: &'c Interface, new: &'c Interface) -> Self {
         let nowhere = |symbol| (symbol, "no debug information describes it");
-        let mut found = Self { old, new, changed: Vec::new(), undescribed: old.unknown.iter().map(nowhere).collect() };
+        let mut found = Self {
+            old,
+            new,
+            changed: Vec::new(),
+            undescribed: old.unknown.iter().map(nowhere).collect(),
+            described: OnceCell::new(),
+        };
         if old.fingerprint() == new.fingerprint() {
             return found;
         }
@@ -71,6 +83,16 @@ impl<'c> Comparison<'c> {
             }
         }
         found
+    }
+
+    /// Whether something of this name, with its scopes or without, is described completely on both sides: a class, an
+    /// enumeration, a `typedef`, a function or a variable.
+    pub fn describes(&self, name: &str) -> bool {
+        let described = self.described.get_or_init(|| {
+            let new: HashSet<String> = self.new.names().collect();
+            self.old.names().filter(|name| new.contains(name)).collect()
+        });
+        described.contains(name)
     }
 
     /// What changes for one consumer, by symbol, the worst first.
