@@ -254,6 +254,12 @@ pub(crate) enum AbiCommand {
         /// A directory with debug information (like /usr/lib/debug, which is looked into, too), by build id or debug link
         #[arg(long = "debug-dir", value_name = "DIR")]
         debug: Vec<PathBuf>,
+        /// The directory of OLD's public headers: what is compiled into consumers counts, and types that stand elsewhere do not
+        #[arg(long, value_name = "DIR", requires = "new_headers")]
+        old_headers: Option<PathBuf>,
+        /// The directory of NEW's public headers
+        #[arg(long, value_name = "DIR", requires = "old_headers")]
+        new_headers: Option<PathBuf>,
         /// Evidence that is enough where there is no other
         #[arg(long, value_enum, value_name = "EVIDENCE")]
         accept: Option<Accept>,
@@ -268,7 +274,7 @@ const ABI_RULES: &str = "The rules, with an example of each, are in docs/abi-rul
 const ABI_CODES: &str = "Exit codes: 0 relink (the consumer runs with NEW as it is), 10 rebuild, 11 unknown (evidence is \
 missing); others as of every command.
 
-A verdict names what it rests on: symbols (names, versions, kinds and sizes), types (layouts and signatures), static (no \
+A verdict names what it rests on: symbols (names, versions, kinds and sizes), types (layouts and signatures), headers (macros, inline code, constants), static (no \
 code of OLD is inside the consumer), declared (both are versions of one package that promises compatibility).
 
 A file of harmless differences has entries like

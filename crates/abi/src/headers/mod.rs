@@ -45,6 +45,8 @@ pub struct Headers {
     items: Vec<Item>,
     /// The macros among them, by name.
     macros: HashMap<Arc<str>, Vec<usize>>,
+    /// The base names of all files.
+    files: Vec<String>,
     /// Files that were too large.
     unread: Vec<String>,
 }
@@ -56,6 +58,8 @@ impl Headers {
         let mut words = Words::default();
         for (name, bytes) in files {
             let bytes = bytes.as_ref();
+            let base = name.as_ref().rsplit('/').next().unwrap_or_default();
+            headers.files.push(base.to_owned());
             if bytes.len() > LARGEST {
                 headers.unread.push(name.as_ref().to_owned());
                 continue;
@@ -69,6 +73,11 @@ impl Headers {
             headers.macros.entry(Arc::clone(&item.name)).or_default().push(index);
         }
         headers
+    }
+
+    /// The base names of the files that were read.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str)
     }
 
     /// How many declarations there are, macros among them.

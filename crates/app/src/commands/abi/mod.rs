@@ -24,10 +24,11 @@ const UNKNOWN: u8 = 11;
 pub(crate) fn run(_host: &Host, printer: &Printer, command: &AbiCommand) -> Outcome {
     match command {
         AbiCommand::Show { what } => show::show(printer, what),
-        AbiCommand::Diff { old, new, consumers, with, debug, accept, suppress } => {
+        AbiCommand::Diff { old, new, consumers, with, debug, old_headers, new_headers, accept, suppress } => {
+            let headers = old_headers.as_deref().zip(new_headers.as_deref());
             let accept_symbols = accept.is_some();
             let suppress = suppress.as_deref();
-            diff::diff(printer, &Request { old, new, consumers, with, debug, accept_symbols, suppress })
+            diff::diff(printer, &Request { old, new, consumers, with, debug, headers, accept_symbols, suppress })
         }
     }
 }

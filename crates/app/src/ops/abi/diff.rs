@@ -17,7 +17,7 @@ use super::{
     pairs::{Matched, matched},
     side::{Binary, Keep, Side},
     suppress,
-    types::Debug,
+    types::{Debug, PublicHeaders},
 };
 use crate::failure::{Failure, Outcome};
 
@@ -30,6 +30,8 @@ pub(crate) struct Request<'a> {
     pub(crate) with: &'a [PathBuf],
     /// Where debug information is.
     pub(crate) debug: &'a [PathBuf],
+    /// The directories of the public headers of both sides.
+    pub(crate) headers: Option<(&'a Path, &'a Path)>,
     pub(crate) accept_symbols: bool,
     pub(crate) suppress: Option<&'a Path>,
 }
@@ -64,7 +66,9 @@ pub(crate) fn diff(request: &Request<'_>) -> Outcome<Report> {
         let message = format!("`{}` holds no library to be compared", request.old.display());
         return Err(Failure::new(message).hint("name a shared object, an archive, a .deb file or a directory"));
     }
-    let work = Work { request, old: &old, new: &new, consumers: &consumers, with: &with, known: &known };
+    let headers = request.headers.map(|(old, new)| PublicHeaders::read(old, new)).transpose()?;
+    let headers = headers.as_ref();
+    let work = Work { request, old: &old, new: &new, consumers: &consumers, with: &with, headers, known: &known };
     for pair in &pairs {
         work.judge(pair, &mut judged);
     }
@@ -95,6 +99,7 @@ struct Work<'a> {
     new: &'a Side,
     consumers: &'a [Side],
     with: &'a [Side],
+    headers: Option<&'a PublicHeaders>,
     known: &'a [Suppression],
 }
 
@@ -173,9 +178,12 @@ impl Prepared<'_> {
         let (before, around) = (self.before.seen_by(seen), self.around.seen_by(seen));
         let debug = Debug::in_directories(work.request.debug);
         let view = consumer.filter(|_| self.comparison.is_some()).and_then(|(side, binary)| debug.view(side, binary));
-        let types = self.comparison.map(|comparison| Seen { comparison, view: view.as_ref(), public: None });
+        let is_public = |name: &str| work.headers.is_some_and(|headers| headers.names.contains(name));
+        let public = work.headers.is_some().then_some(&is_public as &dyn Fn(&str) -> bool);
+        let types = self.comparison.map(|comparison| Seen { comparison, view: view.as_ref(), public });
         let options = Options {
             types: types.as_ref().map(|seen| seen as &dyn Types),
+            headers: work.headers.map(|headers| (&headers.old, &headers.new)),
             before: &before,
             around: &around,
             suppress: work.known,

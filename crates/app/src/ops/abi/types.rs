@@ -1,14 +1,19 @@
-//! The types of libraries and consumers, wherever their debug information is.
+//! The types of libraries and consumers, wherever their debug information is, and public headers.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use aleph_abi::{
     dwarf::{self, DebugFiles},
     elf, exported,
+    headers::{Headers, read_directory},
     types::{Interface, View},
 };
 
 use super::side::{Binary, Side};
+use crate::failure::Outcome;
 
 /// Where debug information of the host's packages is.
 const HOST: &str = "/usr/lib/debug";
@@ -47,5 +52,22 @@ impl<'a> Debug<'a> {
     /// What a consumer knows of types.
     pub(crate) fn view(&self, side: &Side, consumer: &Binary) -> Option<View> {
         self.find(side, consumer)?.with(dwarf::view).ok()
+    }
+}
+
+/// The public headers of both sides.
+pub(crate) struct PublicHeaders {
+    pub(crate) old: Headers,
+    pub(crate) new: Headers,
+    /// The base names of the files of both: debug information has no more.
+    pub(crate) names: HashSet<String>,
+}
+
+impl PublicHeaders {
+    /// Reads all headers below two directories.
+    pub(crate) fn read(old: &Path, new: &Path) -> Outcome<Self> {
+        let (old, new) = (read_directory(old)?, read_directory(new)?);
+        let names = old.files().chain(new.files()).map(str::to_owned).collect();
+        Ok(Self { old, new, names })
     }
 }
