@@ -348,11 +348,10 @@ fn function_name(tokens: &[Token], place: &Place) -> String {
     // `A<T>::f`, `~X`.
     while from > 0 {
         let Some(before) = tokens.get(from - 1) else { break };
-        if before.is("~") || before.is("::") {
+        let is_inside = tokens.get(from).is_some_and(|token| token.is("::"));
+        if before.is("~") || before.is("::") || is_inside && before.is_word() && !is_storage(before) {
             from -= 1;
-        } else if before.is_word() && tokens.get(from).is_some_and(|token| token.is("::")) && !is_storage(before) {
-            from -= 1;
-        } else if before.is(">") && tokens.get(from).is_some_and(|token| token.is("::")) {
+        } else if is_inside && before.is(">") {
             let open = tokens.get(..from).unwrap_or_default().iter().rposition(|token| token.is("<"));
             let Some(open) = open else { break };
             from = open.saturating_sub(1);

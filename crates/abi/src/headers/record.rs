@@ -3,7 +3,7 @@
 use super::{
     attributes::{self, Weight},
     compare::{Comparison, Within},
-    declaration::close,
+    declaration::{close, is_storage},
     enumeration,
     item::{Item, Kind},
     scan, text,
@@ -91,7 +91,8 @@ fn head(comparison: &mut Comparison<'_>, old: &Item, new: &Item, name: &str, is_
 /// What the layout and the way it is passed may depend on: all but ordinary functions.
 fn layout(record: &Item, members: &[Item]) -> String {
     let mut layout = text::canonical(&record.pack);
-    layout.push_str(&text::canonical(&attributes::split(enumeration::head(&record.tokens)).1));
+    let head = attributes::without(enumeration::head(&record.tokens)).into_iter();
+    layout.push_str(&text::canonical(&head.filter(|token| !is_storage(token)).collect::<Vec<_>>()));
     for member in members {
         let is_function = matches!(member.kind, Kind::Function | Kind::Inline);
         let is_special = member.name == record.name

@@ -111,6 +111,7 @@ fn records() {
     check_with(old, "struct s { long a; };", &compared, &[]);
     check(old, "struct s;", &["Unclear: record s no longer shows what it holds"]);
     check("typedef struct { int a; } s;", "typedef struct { long a; } s;", &["Breaks: struct s holds"]);
+    check("typedef struct s { int a; } t;", old, &[]);
     check("#pragma pack(1)\nstruct s { int a; };", old, &["Breaks: struct s holds"]);
     let class = "namespace n { class C { public: C() : a{1} {} virtual int f() const; int a = 1; static constexpr int k = 2; }; }";
     check_with(class, &class.replace("a = 1", "a = 5"), &compared, &["Breaks: member n::C::a is 5 instead of 1"]);
