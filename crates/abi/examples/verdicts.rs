@@ -32,7 +32,12 @@ fn main() {
     let options = Options { accept_symbols: true, ..Options::NONE };
     let mut verdicts: BTreeMap<_, usize> = BTreeMap::new();
     for consumer in &consumers {
-        *verdicts.entry(judge(Some(consumer), &pair, &options).verdict).or_default() += 1;
+        let judgement = judge(Some(consumer), &pair, &options);
+        let first = judgement.reasons.into_iter().next().map(|reason| reason.text);
+        *verdicts.entry((judgement.verdict, first)).or_default() += 1;
     }
-    println!("{number} verdicts after {:?}: {verdicts:?}", started.elapsed());
+    println!("{number} verdicts after {:?}", started.elapsed());
+    for ((verdict, first), number) in verdicts {
+        println!("{number} times {verdict:?}: {}", first.unwrap_or_default());
+    }
 }

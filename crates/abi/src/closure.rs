@@ -141,8 +141,8 @@ fn check_nodes(member: Member<'_>, by_soname: &HashMap<&[u8], &Facts>, problems:
     for (file, node, is_weak) in member.facts.needed_versions() {
         let Some(library) = by_soname.get(file).filter(|_| !is_weak) else { continue };
         // A library without any version nodes is accepted, with a warning.
-        let mut nodes = library.defined_versions().map(|(name, _)| name).peekable();
-        if nodes.peek().is_some() && !nodes.any(|name| name == node) {
+        let has_nodes = library.defined_versions().next().is_some();
+        if has_nodes && !library.defines_version(node) {
             let (of, node) = (lossy(file).into_owned(), lossy(node).into_owned());
             problems.push(Problem::Node { by: member.label.to_owned(), of, node });
         }

@@ -2,7 +2,7 @@
 //!
 //! [`find`] finds and reads files; everything else works on bytes. Only what exported symbols reach is read. The bytes
 //! are foreign: whatever they say, time and memory stay within a multiple of their size. Decompressed sections may be
-//! [128 times](sections) as large as in the file, and what is built from them takes at most another 64 times that.
+//! 128 times as large as in the file, and what is built from them takes at most another 64 times that.
 
 mod build;
 mod entry;

@@ -337,6 +337,11 @@ impl Facts {
         Some(self.names.get(found.name))
     }
 
+    /// Whether it defines this version node.
+    pub fn defines_version(&self, node: &[u8]) -> bool {
+        self.definitions.iter().any(|definition| !definition.is_base && self.names.get(definition.name) == node)
+    }
+
     /// The version nodes that it needs: file, node, and whether it can do without.
     pub fn needed_versions(&self) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
         let text = |name| self.names.get(name);
@@ -371,6 +376,11 @@ impl Facts {
     /// Names that it may look up at run time, and libraries that it may open, sorted; empty if it looks up nothing.
     pub fn strings(&self) -> impl Iterator<Item = &[u8]> {
         self.strings.iter().map(|&name| self.names.get(name))
+    }
+
+    /// Whether it may look this name up.
+    pub(crate) fn has_string(&self, name: &[u8]) -> bool {
+        self.strings.binary_search_by(|&string| self.names.get(string).cmp(name)).is_ok()
     }
 
     /// Whether it imports one of these.

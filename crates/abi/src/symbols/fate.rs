@@ -69,6 +69,17 @@ fn class(symbol: &Symbol) -> Class {
     }
 }
 
+/// Whether nobody can tell the two exports apart, whatever reference they have.
+pub(crate) fn is_same((old_facts, old): (&Facts, &Symbol), (new_facts, new): (&Facts, &Symbol)) -> bool {
+    let describe = |facts: &Facts, symbol: &Symbol| {
+        let size = if class(symbol) == Class::Code { 0 } else { symbol.size };
+        let reach = (symbol.visibility, symbol.is_relocated(), facts.is_symbolic());
+        (symbol.kind, symbol.place, size, reach)
+    };
+    describe(old_facts, old) == describe(new_facts, new)
+        && old_facts.export_version(old) == new_facts.export_version(new)
+}
+
 /// Compares the two exports for somebody who has this reference.
 pub(crate) fn compare(
     reference: Reference<'_>,

@@ -20,11 +20,9 @@ pub(super) fn compare(pair: &Pair<'_>, consumer: &Facts, findings: &mut Vec<Find
             findings.push(finding);
         }
     }
-    for own in consumer.exports().iter().filter(|own| own.binding == Binding::Global) {
-        let name = consumer.name(own);
-        if let (Some(old), Some(new)) = (pair.old_index.find(name, None), pair.new_index.find(name, None)) {
-            findings.extend(no_longer_replaced(pair, old, new, consumer, own));
-        }
+    for (old, new) in &pair.closed {
+        let own = index::find(consumer, pair.old.name(old), None).filter(|own| own.binding == Binding::Global);
+        findings.extend(own.map(|own| no_longer_replaced(pair, new, consumer, own)));
     }
 }
 
@@ -34,7 +32,7 @@ fn is_merged(facts: &Facts, symbol: &Symbol) -> bool {
 }
 
 /// Whether the file's own references to what it defines can be bound elsewhere.
-fn is_open(facts: &Facts, symbol: &Symbol) -> bool {
+pub(super) fn is_open(facts: &Facts, symbol: &Symbol) -> bool {
     symbol.is_relocated() && symbol.visibility == Visibility::Default && !facts.is_symbolic()
 }
 
@@ -56,16 +54,13 @@ fn newly_defined(new_facts: &Facts, new: &Symbol, consumer: &Facts, own: &Symbol
     Some(if is_sure { Finding::breaks(label, text) } else { Finding::unclear(label, text) })
 }
 
-fn no_longer_replaced(pair: &Pair<'_>, old: &Symbol, new: &Symbol, consumer: &Facts, own: &Symbol) -> Option<Finding> {
-    if !is_open(pair.old, old) || is_open(pair.new, new) {
-        return None;
-    }
+fn no_longer_replaced(pair: &Pair<'_>, new: &Symbol, consumer: &Facts, own: &Symbol) -> Finding {
     let what = described(consumer, own);
     let label = versioned(consumer.name(own), None);
     let is_sure = new.visibility == Visibility::Protected || pair.new.is_symbolic();
-    Some(if is_sure {
+    if is_sure {
         Finding::breaks(label, format!("{what} is defined by the consumer, too, and the library no longer uses it"))
     } else {
         Finding::unclear(label, format!("{what} is defined by the consumer, too, and the library may no longer use it"))
-    })
+    }
 }

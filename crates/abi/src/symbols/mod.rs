@@ -22,6 +22,7 @@ use crate::{
     text::{described, lossy, versioned},
 };
 use fate::{By, Reference};
+use needs::Needs;
 
 /// What is known besides the files that are compared.
 #[derive(Clone, Copy)]
@@ -41,6 +42,12 @@ pub struct Pair<'f> {
     new_index: Index<'f>,
     /// Exports of the new one whose names the old one does not export.
     added: Vec<&'f Symbol>,
+    /// Exports that both have, and that the old one let others replace for its own use.
+    closed: Vec<(&'f Symbol, &'f Symbol)>,
+    /// For each export of the old one, whether the new one has the same in the same version.
+    same: Vec<bool>,
+    /// What the new one needs and the old one did not.
+    needs: Needs<'f>,
     /// What any consumer meets.
     whole: Vec<Finding>,
 }
@@ -51,9 +58,26 @@ impl<'f> Pair<'f> {
         let (old_index, new_index) = (Index::new(old), Index::new(new));
         let is_added = |symbol: &&Symbol| old_index.named(new.name(symbol)).is_empty();
         let added = new.exports().iter().filter(is_added).collect();
+        let (mut closed, mut same) = (Vec::new(), Vec::with_capacity(old.exports().len()));
+        for symbol in old.exports() {
+            let (name, version) = (old.name(symbol), old.export_version(symbol));
+            let found = new_index.named(name).iter().find(|found| new.export_version(found) == version);
+            same.push(found.is_some_and(|found| {
+                symbol.is_hidden() == found.is_hidden() && fate::is_same((old, symbol), (new, found))
+            }));
+            let replaced = new_index.find(name, None).filter(|found| !interpose::is_open(new, found));
+            closed.extend(replaced.filter(|_| interpose::is_open(old, symbol)).map(|found| (symbol, found)));
+        }
         let mut whole = Vec::new();
         file::compare(old, new, &mut whole);
-        Self { old, new, old_index, new_index, added, whole }
+        let needs = Needs::new(old, new);
+        Self { old, new, old_index, new_index, added, closed, same, needs, whole }
+    }
+
+    /// Whether the new provider has the same as this export of the old one, so that there is nothing to compare.
+    fn is_same(&self, old: &Symbol) -> bool {
+        let at = self.old.exports().element_offset(old);
+        at.and_then(|at| self.same.get(at)).copied().unwrap_or(false)
     }
 
     /// The old provider's exports that an import of the consumer's is bound to.
@@ -85,15 +109,19 @@ impl<'f> Pair<'f> {
         })
     }
 
-    /// The old provider's exports that the consumer looks up by name, as far as that can be seen, or was declared.
-    fn lookups(&self, consumer: &Facts, declared: &[&[u8]]) -> Vec<&'f Symbol> {
-        let names = consumer.strings().chain(declared.iter().copied());
-        let default = |name| self.old_index.named(name).iter().find(|symbol| !symbol.is_hidden());
+    /// The old provider's exports that count and that the consumer looks up by name, as far as that can be seen, or was
+    /// declared.
+    fn lookups(&self, consumer: &Facts, declared: &[&[u8]], counts: &dyn Fn(&Symbol) -> bool) -> Vec<&'f Symbol> {
+        if consumer.strings.is_empty() && declared.is_empty() {
+            return Vec::new();
+        }
         let imported = |symbol: &Symbol| {
             let name = self.old.name(symbol);
             consumer.imports().binary_search_by(|import| consumer.name(import).cmp(name)).is_ok()
         };
-        names.filter_map(default).filter(|symbol| !imported(symbol)).collect()
+        let is_named = |name: &[u8]| consumer.has_string(name) || declared.contains(&name);
+        let defaults = self.old.exports().iter().filter(|symbol| !symbol.is_hidden());
+        defaults.filter(|symbol| counts(symbol) && is_named(self.old.name(symbol)) && !imported(symbol)).collect()
     }
 
     /// Names and version nodes of the old exports through which this consumer meets both providers: those that it
@@ -101,7 +129,7 @@ impl<'f> Pair<'f> {
     pub(crate) fn used(&self, consumer: &Facts, declared: &[&[u8]]) -> HashSet<(&'f [u8], Option<&'f [u8]>)> {
         let bound = consumer.imports().iter().filter_map(|import| self.bound(consumer, import));
         let own = consumer.exports().iter().filter_map(|own| self.old_index.find(consumer.name(own), None));
-        let used = bound.chain(self.lookups(consumer, declared)).chain(own);
+        let used = bound.chain(self.lookups(consumer, declared, &|_| true)).chain(own);
         used.map(|symbol| (self.old.name(symbol), self.old.export_version(symbol))).collect()
     }
 
@@ -121,7 +149,7 @@ impl<'f> Pair<'f> {
             }
             None => self.compare_all(known, &loaded, &mut findings),
         }
-        needs::compare(self.old, self.new, consumer, &loaded, &mut findings);
+        self.needs.compare(consumer, &loaded, &mut findings);
         findings.sort_by(|a, b| (b.change.effect, &a.change).cmp(&(a.change.effect, &b.change)));
         findings.dedup();
         findings
@@ -135,9 +163,8 @@ impl<'f> Pair<'f> {
 
     /// A dynamic linker looks for version nodes before it looks for symbols.
     fn compare_nodes(&self, consumer: &Facts, findings: &mut Vec<Finding>) {
-        let has = |facts: &Facts, node: &[u8]| facts.defined_versions().any(|(defined, _)| defined == node);
         for (file, node, is_weak) in consumer.needed_versions() {
-            if Some(file) != self.old.soname() || !has(self.old, node) || has(self.new, node) {
+            if Some(file) != self.old.soname() || !self.old.defines_version(node) || self.new.defines_version(node) {
                 continue;
             }
             let text = format!("version node {} of {} is gone", lossy(node), lossy(file));
@@ -158,11 +185,16 @@ impl<'f> Pair<'f> {
             let version = consumer.import_version(import).map(|(version, _)| version);
             let reference = Reference { name, version, by: By::Import(import) };
             match self.bound(consumer, import) {
+                // The usual case, in which nothing is said.
+                Some(old)
+                    if self.is_same(old)
+                        && version == self.old.export_version(old)
+                        && (!import.is_copied() || import.size == old.size) => {}
                 Some(old) => self.compare_one(reference, old, known, loaded, findings),
                 None => self.compare_new(consumer, reference, loaded, findings),
             }
         }
-        for old in self.lookups(consumer, known.opened) {
+        for old in self.lookups(consumer, known.opened, &|old| !self.is_same(old)) {
             let reference = Reference { name: self.old.name(old), version: None, by: By::Lookup };
             self.compare_one(reference, old, known, loaded, findings);
         }

@@ -1,6 +1,6 @@
 //! What the new provider itself needs and the old one did not.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, rc::Rc};
 
 use super::{around::Loaded, finding::Finding, index};
 use crate::{
@@ -15,70 +15,101 @@ const WITH_LIBC: &[&[u8]] =
 /// Families of version nodes in which a later one includes all earlier ones.
 const CUMULATIVE: &[&str] = &["GLIBC_", "GLIBCXX_", "CXXABI_", "GCC_"];
 
-/// Compares what two providers need. `loaded` gives what else the process has.
-pub(crate) fn compare(
-    old: &Facts,
-    new: &Facts,
-    consumer: Option<&Facts>,
-    loaded: &dyn Fn() -> std::rc::Rc<Loaded>,
-    findings: &mut Vec<Finding>,
-) {
-    compare_files(old, new, consumer, loaded, findings);
-    compare_nodes(old, new, consumer, loaded, findings);
-    compare_imports(old, new, consumer, loaded, findings);
+/// What the new provider needs and the old one did not.
+pub(super) struct Needs<'f> {
+    old: &'f Facts,
+    new: &'f Facts,
+    /// Sonames.
+    files: Vec<&'f [u8]>,
+    /// Version nodes, each with the library that has it.
+    nodes: Vec<(&'f [u8], &'f [u8])>,
+    /// Symbols without a version node. Of one with a node it is enough that the node is there: nodes lose no symbols.
+    imports: Vec<&'f Symbol>,
 }
 
 fn needs(facts: &Facts, soname: &[u8]) -> bool {
     facts.needed().any(|needed| needed == soname)
 }
 
-fn compare_files(
-    old: &Facts,
-    new: &Facts,
-    consumer: Option<&Facts>,
-    loaded: &dyn Fn() -> std::rc::Rc<Loaded>,
-    findings: &mut Vec<Finding>,
-) {
-    let somebody_needs = |soname: &[u8]| needs(old, soname) || consumer.is_some_and(|facts| needs(facts, soname));
-    for soname in new.needed().filter(|soname| !somebody_needs(soname)) {
-        let comes_with_libc = (WITH_LIBC.contains(&soname) || soname.starts_with(b"ld-linux"))
-            && (somebody_needs(b"libc.so.6") || needs(new, b"libc.so.6"));
+impl<'f> Needs<'f> {
+    pub(super) fn new(old: &'f Facts, new: &'f Facts) -> Self {
+        let known: HashSet<&[u8]> = old.imports().iter().map(|symbol| old.name(symbol)).collect();
+        let nodes = new.needed_versions().filter(|(file, node, is_weak)| !is_weak && !is_covered(file, node, old));
+        let is_open = |symbol: &&Symbol| {
+            let name = new.name(symbol);
+            symbol.version.is_none() && !symbol.is_weak() && !known.contains(name) && !defines(new, name)
+        };
+        Self {
+            old,
+            new,
+            files: new.needed().filter(|soname| !needs(old, soname)).collect(),
+            nodes: nodes.map(|(file, node, _)| (file, node)).collect(),
+            imports: new.imports().iter().filter(is_open).collect(),
+        }
+    }
+
+    /// Looks for them in what else the process has: the consumer, and what `loaded` gives.
+    pub(super) fn compare(
+        &self,
+        consumer: Option<&Facts>,
+        loaded: &dyn Fn() -> Rc<Loaded>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let consumer_needs = |soname: &[u8]| consumer.is_some_and(|facts| needs(facts, soname));
+        for soname in self.files.iter().filter(|soname| !consumer_needs(soname)) {
+            findings.push(self.compare_file(soname, loaded));
+        }
+        for (file, node) in &self.nodes {
+            if !consumer.is_some_and(|facts| is_covered(file, node, facts)) {
+                findings.extend(compare_node(file, node, loaded));
+            }
+        }
+        for import in &self.imports {
+            let name = self.new.name(import);
+            if !consumer.is_some_and(|facts| defines(facts, name)) {
+                findings.extend(compare_import(name, consumer.is_some(), loaded));
+            }
+        }
+    }
+
+    fn compare_file(&self, soname: &[u8], loaded: &dyn Fn() -> Rc<Loaded>) -> Finding {
+        let has_libc = needs(self.old, b"libc.so.6") || needs(self.new, b"libc.so.6");
+        let comes_with_libc = has_libc && (WITH_LIBC.contains(&soname) || soname.starts_with(b"ld-linux"));
         if comes_with_libc || !loaded().unseen.iter().any(|unseen| unseen == soname) {
-            findings.push(Finding::compatible("", format!("it needs {} now", lossy(soname))));
+            Finding::compatible("", format!("it needs {} now", lossy(soname)))
         } else {
-            let text = format!("it needs {} now, which was not found to be looked at", lossy(soname));
-            findings.push(Finding::unclear("", text));
+            Finding::unclear("", format!("it needs {} now, which was not found to be looked at", lossy(soname)))
         }
     }
 }
 
-fn compare_nodes(
-    old: &Facts,
-    new: &Facts,
-    consumer: Option<&Facts>,
-    loaded: &dyn Fn() -> std::rc::Rc<Loaded>,
-    findings: &mut Vec<Finding>,
-) {
-    for (file, node, is_weak) in new.needed_versions() {
-        if is_weak || is_covered(file, node, old) || consumer.is_some_and(|facts| is_covered(file, node, facts)) {
-            continue;
-        }
-        let known = loaded();
-        let has_node = |facts: &Facts| facts.defined_versions().any(|(defined, _)| defined == node);
-        let label = || versioned(file, Some(node));
-        match known.library(file) {
-            Some(facts) if has_node(facts) => {}
-            Some(_) => {
-                let text = format!("it needs {} of {}, which does not have it", lossy(node), lossy(file));
-                findings.push(Finding::breaks(label(), text));
-            }
-            None => {
-                let text =
-                    format!("it needs {} of {} now, which was not found to be looked at", lossy(node), lossy(file));
-                findings.push(Finding::unclear(label(), text));
-            }
-        }
+fn defines(facts: &Facts, name: &[u8]) -> bool {
+    index::find(facts, name, None).is_some()
+}
+
+fn compare_node(file: &[u8], node: &[u8], loaded: &dyn Fn() -> Rc<Loaded>) -> Option<Finding> {
+    let known = loaded();
+    let label = versioned(file, Some(node));
+    let what = format!("it needs {} of {}", lossy(node), lossy(file));
+    match known.library(file) {
+        Some(facts) if facts.defines_version(node) => None,
+        Some(_) => Some(Finding::breaks(label, format!("{what}, which does not have it"))),
+        None => Some(Finding::unclear(label, format!("{what} now, which was not found to be looked at"))),
     }
+}
+
+fn compare_import(name: &[u8], has_consumer: bool, loaded: &dyn Fn() -> Rc<Loaded>) -> Option<Finding> {
+    let known = loaded();
+    if known.resolve(name, None).is_some() {
+        return None;
+    }
+    let what = format!("it needs `{}` now, which no library that was found defines", demangle(name));
+    Some(match known.unseen.first() {
+        // Without a consumer, a program might define it for its library to call.
+        _ if !has_consumer => Finding::unclear(versioned(name, None), what),
+        None => Finding::breaks(versioned(name, None), what),
+        Some(unseen) => Finding::unclear(versioned(name, None), format!("{what}; {} was not found", lossy(unseen))),
+    })
 }
 
 /// Whether a file that works already needs this version node, or a later one that includes it.
@@ -94,40 +125,6 @@ fn is_covered(file: &[u8], node: &[u8], by: &Facts) -> bool {
 
 fn numbers(version: &str) -> Option<Vec<u32>> {
     version.split('.').map(|number| number.parse().ok()).collect()
-}
-
-fn compare_imports(
-    old: &Facts,
-    new: &Facts,
-    consumer: Option<&Facts>,
-    loaded: &dyn Fn() -> std::rc::Rc<Loaded>,
-    findings: &mut Vec<Finding>,
-) {
-    // A symbol of a version node is there if its node is: nodes do not lose symbols, and that the node is there was
-    // looked at. What remains are symbols without one.
-    let is_plain = |symbol: &&Symbol| symbol.version.is_none() && !symbol.is_weak();
-    let known: HashSet<&[u8]> = old.imports().iter().map(|symbol| old.name(symbol)).collect();
-    for import in new.imports().iter().filter(is_plain) {
-        let name = new.name(import);
-        let is_defined = |facts: &Facts| index::find(facts, name, None).is_some();
-        if known.contains(name) || is_defined(new) || consumer.is_some_and(is_defined) {
-            continue;
-        }
-        let known = loaded();
-        if known.resolve(name, None).is_some() {
-            continue;
-        }
-        let what = format!("it needs `{}` now, which no library that was found defines", demangle(name));
-        findings.push(match known.unseen.first() {
-            // Without a consumer, a program might define it for its library to call.
-            _ if consumer.is_none() => Finding::unclear(versioned(name, None), what),
-            None => Finding::breaks(versioned(name, None), what),
-            Some(unseen) => {
-                let text = format!("{what}; {} was not found", lossy(unseen));
-                Finding::unclear(versioned(name, None), text)
-            }
-        });
-    }
 }
 
 #[cfg(test)]
