@@ -30,7 +30,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let input = Input { main: &file, supplement: Some(&file), ..Input::default() };
     let _ = view(&input);
     if let Ok(interface) = read(&input, &symbols()) {
-        let changes = compare(&interface, &interface, &Query { wanted: &|_| true, view: None, public: None });
+        let changes =
+            compare(&interface, &interface, &Query { wanted: &|_| true, copied: &|_| true, view: None, public: None });
         assert!(changes.iter().all(|change| change.text.contains("no debug information")));
     }
 });
