@@ -20,6 +20,11 @@ pub fn demangle(name: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(name)
 }
 
+/// A demangled name without what it takes.
+pub(crate) fn bare(name: &str) -> &str {
+    name.find('(').filter(|end| *end > 0).map_or(name, |end| &name[..end])
+}
+
 /// `name` or `name@VERSION`, mangled.
 pub(crate) fn versioned(name: &[u8], version: Option<&[u8]>) -> String {
     let mut text = String::from_utf8_lossy(name).into_owned();

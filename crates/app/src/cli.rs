@@ -228,6 +228,8 @@ pub(crate) enum SourceCommand {
 #[command(defer = true)]
 pub(crate) enum AbiCommand {
     /// Show the facts of ELF files: what they offer, what they need, what is inside
+    ///
+    /// Exits with 11 if a file cannot be read.
     Show {
         /// A file, a .deb file, or a directory
         #[arg(value_name = "FILE")]

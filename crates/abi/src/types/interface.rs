@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{text::demangle, verdict::bare};
+use crate::text::{bare, demangle};
 
 use super::{
     fingerprint::{Fingerprint, Hasher, fingerprints},

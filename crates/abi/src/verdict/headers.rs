@@ -6,7 +6,7 @@ use super::Types;
 use crate::{
     Change,
     headers::{Headers, Known, compare},
-    text::demangle,
+    text::{bare, demangle},
 };
 
 /// The differences of the public headers that concern somebody who uses these exports of the old provider; `None` for
@@ -36,9 +36,4 @@ impl Known for Reader<'_> {
         let is_it = |name: &String| name == function || name.rsplit("::").next() == Some(function);
         Some(used.iter().any(is_it))
     }
-}
-
-/// A demangled name without what it takes.
-pub(crate) fn bare(name: &str) -> &str {
-    name.find('(').filter(|end| *end > 0).map_or(name, |end| &name[..end])
 }

@@ -25,7 +25,6 @@ use crate::{
     headers::Headers,
     symbols::{Around, Finding, Known, Pair},
 };
-pub(crate) use headers::bare;
 pub use seen::{Seen, exported};
 pub use suppress::Suppression;
 

@@ -112,9 +112,10 @@ impl Work<'_> {
         let of_side = |side| side_consumers(side).map(Some);
         let nobody = self.consumers.is_empty().then_some(None);
         let consumers = self.consumers.iter().flat_map(of_side).chain(nobody);
-        let types = matched.new.and_then(|new| self.types(matched.old, new));
+        let is_same = matched.new.is_some_and(|new| loads_the_same(&matched.old.bytes, &new.bytes));
+        let types = matched.new.filter(|_| !is_same).and_then(|new| self.types(matched.old, new));
         let comparison = types.as_ref().map(|(old, new)| Comparison::new(old, new));
-        let pair = matched.new.map(|new| self.prepare(matched.old, new, comparison.as_ref()));
+        let pair = matched.new.map(|new| self.prepare((matched.old, new, is_same), comparison.as_ref()));
         for consumer in consumers {
             let facts = consumer.map(|(_, binary)| &*binary.facts);
             let judgement = match &pair {
@@ -128,15 +129,16 @@ impl Work<'_> {
 
     /// The types of both sides, where both have any.
     fn types(&self, old: &Binary, new: &Binary) -> Option<(Interface, Interface)> {
-        if loads_the_same(&old.bytes, &new.bytes) {
-            return None;
-        }
         let debug = Debug::in_directories(self.request.debug);
         Some((debug.interface(self.old, old)?, debug.interface(self.new, new)?))
     }
 
     /// What is the same for all consumers of a library.
-    fn prepare<'a>(&self, old: &'a Binary, new: &'a Binary, comparison: Option<&'a Comparison<'a>>) -> Prepared<'a> {
+    fn prepare<'a>(
+        &self,
+        (old, new, is_same): (&'a Binary, &'a Binary, bool),
+        comparison: Option<&'a Comparison<'a>>,
+    ) -> Prepared<'a> {
         let others = |side| {
             let sides: Vec<&Side> = self.with.iter().chain([side]).collect();
             Libraries::new(new.facts.platform(), &sides)
@@ -146,7 +148,7 @@ impl Work<'_> {
             before: others(self.old),
             around: others(self.new),
             comparison,
-            is_same: loads_the_same(&old.bytes, &new.bytes),
+            is_same,
             is_declared: self.is_declared(&new.facts),
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Binary {
     /// Where it is, for messages: the file's own path, or its path in the package or directory.
     pub(crate) label: String,
     pub(crate) facts: Arc<Facts>,
+    /// Where its exports are, in their order.
+    pub(crate) addresses: Vec<u64>,
     /// Its bytes, where types may be read of it.
     pub(crate) bytes: Vec<u8>,
 }
@@ -65,10 +67,10 @@ impl Side {
     }
 
     fn add(&mut self, label: String, bytes: Vec<u8>, keep: Keep) {
-        match elf::read(&bytes) {
-            Ok(facts) => {
+        match elf::read_with_addresses(&bytes) {
+            Ok((facts, addresses)) => {
                 let bytes = if keep == Keep::Bytes { bytes } else { Vec::new() };
-                self.binaries.push(Binary { label, facts: Arc::new(facts), bytes });
+                self.binaries.push(Binary { label, facts: Arc::new(facts), addresses, bytes });
             }
             // Files of debug information lie beside what is looked for, and say nothing themselves.
             Err(ElfError::Missing { .. }) if !self.is_file && is_debug(&label) => {}

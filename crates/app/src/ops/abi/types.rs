@@ -7,7 +7,7 @@ use std::{
 
 use aleph_abi::{
     dwarf::{self, DebugFiles},
-    elf, exported,
+    exported,
     headers::{Headers, read_directory},
     types::{Interface, View},
 };
@@ -45,8 +45,7 @@ impl<'a> Debug<'a> {
     /// The types of what a library exports. What cannot be read counts as not there: then the verdict is the poorer for it.
     pub(crate) fn interface(&self, side: &Side, library: &Binary) -> Option<Interface> {
         let files = self.find(side, library)?;
-        let (facts, addresses) = elf::read_with_addresses(&library.bytes).ok()?;
-        files.with(|input| dwarf::read(input, &exported(&facts, &addresses))).ok()
+        files.with(|input| dwarf::read(input, &exported(&library.facts, &library.addresses))).ok()
     }
 
     /// What a consumer knows of types.
