@@ -17,10 +17,11 @@ static WHOLE: LazyLock<Facts> = LazyLock::new(|| {
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(facts) = elf::read(data) else { return };
-    let stored = facts.to_bytes();
+    let stored = facts.to_record();
     // What is documented: a few times the length of the file.
-    assert!(stored.len() <= 4 * data.len() + 4096, "{} bytes of {}", stored.len(), data.len());
-    assert_eq!(Facts::from_bytes(&stored).expect("they were just made"), facts);
+    let length = stored.head.len() + stored.rest.len();
+    assert!(length <= 4 * data.len() + 4096, "{length} bytes of {}", data.len());
+    assert_eq!(Facts::from_record(stored).expect("they were just made"), facts);
     for (old, new) in [(&facts, &*WHOLE), (&*WHOLE, &facts), (&facts, &facts)] {
         let pair = Pair::new(old, new);
         judge(Some(&facts), &pair, &Options::NONE);

@@ -4,7 +4,14 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a tool for measuring")]
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    io::Read as _,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
 
 use aleph_abi::elf;
 
@@ -24,30 +31,37 @@ fn main() {
     for directory in std::env::args().skip(1) {
         walk(Path::new(&directory), &mut files);
     }
-    let started = Instant::now();
-    let (mut read, mut failed, mut bytes, mut symbols) = (0, 0, 0, 0);
-    let mut parsing = std::time::Duration::ZERO;
-    for path in &files {
+    files.retain(|path| {
         let mut magic = [0; 4];
-        let Ok(mut file) = fs::File::open(path) else { continue };
-        if std::io::Read::read_exact(&mut file, &mut magic).is_err() || magic != *b"\x7fELF" {
-            continue;
-        }
-        let Ok(data) = fs::read(path) else { continue };
-        let begun = Instant::now();
-        match elf::read(&data) {
-            Ok(facts) => {
-                read += 1;
-                symbols += facts.exports().len() + facts.imports().len();
+        let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+        read.is_ok() && magic == *b"\x7fELF"
+    });
+    let started = Instant::now();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut read, mut symbols, mut bytes, mut data) = (0, 0, 0, Vec::new());
+        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            data.clear();
+            let length = fs::File::open(path).and_then(|mut file| file.read_to_end(&mut data)).expect("it can be read");
+            match elf::read(&data) {
+                Ok(facts) => {
+                    read += 1;
+                    symbols += facts.exports().len() + facts.imports().len();
+                }
+                Err(error) => println!("{}: {error}", path.display()),
             }
-            Err(error) => {
-                failed += 1;
-                println!("{}: {error}", path.display());
-            }
+            bytes += length;
         }
-        parsing += begun.elapsed();
-        bytes += data.len();
-    }
-    println!("{read} files with {symbols} symbols in {} MB, {failed} failed", bytes >> 20);
-    println!("{:?} in all, of which {parsing:?} for the facts", started.elapsed());
+        [read, symbols, bytes]
+    };
+    let threads = std::env::var("THREADS").map_or(2, |text| text.parse().expect("a number"));
+    let [read, symbols, bytes] = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().expect("no worker panics"))
+            .fold([0; 3], |sum, one| [0, 1, 2].map(|at| sum[at] + one[at]))
+    });
+    println!("{read} of {} files with {symbols} symbols in {} MB", files.len(), bytes >> 20);
+    println!("{:?} on {threads} threads", started.elapsed());
 }

@@ -6,7 +6,11 @@
 
 use std::{collections::BTreeMap, fs, time::Instant};
 
-use aleph_abi::{Options, Pair, elf, elf::Facts, judge};
+use aleph_abi::{
+    Options, Pair, elf,
+    elf::{Facts, Record},
+    judge,
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,10 +25,11 @@ fn main() {
             consumers.push(facts);
         }
     }
-    let stored: Vec<Vec<u8>> = consumers.iter().cycle().take(number).map(Facts::to_bytes).collect();
-    let bytes: usize = stored.iter().map(Vec::len).sum();
+    let stored: Vec<Record> = consumers.iter().cycle().take(number).map(Facts::to_record).collect();
+    let bytes: usize = stored.iter().map(|record| record.head.len()).sum();
     let started = Instant::now();
-    let consumers: Vec<Facts> = stored.iter().map(|bytes| Facts::from_bytes(bytes).expect("they are facts")).collect();
+    let later = |Record { head, rest }: Record| Facts::from_head(head, move || Some(rest.clone()));
+    let consumers: Vec<Facts> = stored.into_iter().map(|record| later(record).expect("they are facts")).collect();
     println!("{number} facts of {} KB read in {:?}", bytes >> 10, started.elapsed());
     let started = Instant::now();
     let pair = Pair::new(&old, &new);

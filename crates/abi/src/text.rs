@@ -11,13 +11,26 @@ const LONGEST: usize = 4096;
 pub fn demangle(name: &[u8]) -> Cow<'_, str> {
     if name.starts_with(b"_Z") && name.len() <= LONGEST {
         let options = cpp_demangle::DemangleOptions::new().recursion_limit(128);
-        let demangled =
-            cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle_with_options(&options).ok());
-        if let Some(text) = demangled.filter(|text| text.len() <= 4 * LONGEST) {
-            return Cow::Owned(text);
+        let mut text = Bounded(String::new());
+        let symbol = cpp_demangle::Symbol::new(name).ok();
+        if symbol.is_some_and(|symbol| symbol.structured_demangle(&mut text, &options).is_ok()) {
+            return Cow::Owned(text.0);
         }
     }
     String::from_utf8_lossy(name)
+}
+
+/// Takes no more than a few times the longest name: a short one may stand for one that fills the memory.
+struct Bounded(String);
+
+impl cpp_demangle::DemangleWrite for Bounded {
+    fn write_string(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() + text.len() > 4 * LONGEST {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 /// A demangled name without what it takes.

@@ -6,8 +6,8 @@
 mod support;
 
 use aleph_abi::{
-    Options, Pair,
-    elf::{self, Facts},
+    Options, Pair, Verdict,
+    elf::{self, Facts, Record},
     judge,
 };
 use proptest::prelude::*;
@@ -31,8 +31,7 @@ fn samples() -> Vec<Vec<u8>> {
 /// Reads, and if there are facts, does with them what can be done.
 fn try_all(bytes: &[u8], whole: &Facts) {
     let Ok(facts) = elf::read(bytes) else { return };
-    let stored = facts.to_bytes();
-    assert_eq!(Facts::from_bytes(&stored).expect("they were just made"), facts);
+    assert_eq!(Facts::from_record(facts.to_record()).expect("they were just made"), facts);
     for (old, new) in [(&facts, whole), (whole, &facts)] {
         let pair = Pair::new(old, new);
         judge(Some(&facts), &pair, &Options::NONE);
@@ -45,9 +44,10 @@ fn try_all(bytes: &[u8], whole: &Facts) {
 fn facts_survive_being_stored() {
     for path in support::host_files().iter().step_by(40) {
         let facts = support::facts(path);
-        let stored = facts.to_bytes();
-        let read = Facts::from_bytes(&stored).expect("they were just made");
-        assert_eq!(read.to_bytes(), stored, "{}", path.display());
+        let stored = facts.to_record();
+        let rest = stored.rest.clone();
+        let read = Facts::from_head(stored.head.clone(), move || Some(rest.clone())).expect("they were just made");
+        assert_eq!(read.to_record(), stored, "{}", path.display());
         assert_eq!(read.exports().len(), facts.exports().len());
         let names =
             |facts: &Facts| -> Vec<Vec<u8>> { facts.imports().iter().map(|s| facts.name(s).to_vec()).collect() };
@@ -58,18 +58,38 @@ fn facts_survive_being_stored() {
 #[test]
 fn stored_facts_that_are_damaged_are_refused_or_differ() {
     for sample in samples() {
-        let stored = elf::read(&sample).expect("it is whole").to_bytes();
-        for end in 0..stored.len() {
-            assert!(Facts::from_bytes(&stored[..end]).is_err(), "cut at {end}");
+        let whole = elf::read(&sample).expect("it is whole");
+        let Record { head, rest } = whole.to_record();
+        for end in 0..head.len() {
+            let cut = Record { head: head[..end].to_vec(), rest: rest.clone() };
+            assert!(Facts::from_record(cut).is_err(), "cut at {end}");
         }
-        for at in 0..stored.len() {
-            let mut damaged = stored.clone();
-            damaged[at] ^= 0x55;
-            if let Ok(facts) = Facts::from_bytes(&damaged) {
-                assert_eq!(facts.to_bytes(), damaged, "one form only, changed at {at}");
+        for end in 0..rest.len() {
+            let cut = rest[..end].to_vec();
+            assert!(Facts::from_record(Record { head: head.clone(), rest: cut.clone() }).is_err(), "cut at {end}");
+            let facts = Facts::from_head(head.clone(), move || Some(cut.clone())).expect("its head is whole");
+            assert!(facts.exports().is_empty() && !facts.is_whole());
+        }
+        for at in 0_usize..head.len() + rest.len() {
+            let mut damaged = Record { head: head.clone(), rest: rest.clone() };
+            let byte = damaged.head.get_mut(at).or(damaged.rest.get_mut(at.wrapping_sub(head.len())));
+            *byte.expect("it is in one of them") ^= 0x55;
+            if let Ok(facts) = Facts::from_record(damaged.clone()) {
+                assert_eq!(facts.to_record(), damaged, "one form only, changed at {at}");
             }
         }
     }
+}
+
+#[test]
+fn no_verdict_rests_on_facts_that_are_lost() {
+    let facts = elf::read(&samples()[0]).expect("it is whole");
+    let lost = || Facts::from_head(facts.to_record().head, || None).expect("its head is whole");
+    let options = Options { accept_symbols: true, ..Options::NONE };
+    for (old, new) in [(lost(), facts.clone()), (facts.clone(), lost())] {
+        assert_eq!(judge(None, &Pair::new(&old, &new), &options).verdict, Verdict::Unknown);
+    }
+    assert_eq!(judge(None, &Pair::new(&facts, &facts), &options).verdict, Verdict::Relink);
 }
 
 #[test]
@@ -85,7 +105,8 @@ fn files_that_are_cut_or_changed_are_read_or_refused() {
                 let mut changed = sample.clone();
                 changed[at] = value;
                 if let Ok(facts) = elf::read(&changed) {
-                    assert!(facts.to_bytes().len() <= 4 * changed.len() + 4096);
+                    let Record { head, rest } = facts.to_record();
+                    assert!(head.len() + rest.len() <= 4 * changed.len() + 4096);
                 }
             }
         }
@@ -111,9 +132,9 @@ proptest! {
 
     #[test]
     fn any_bytes_are_no_facts_or_facts(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let stored = [&b"ABI\x01"[..], &bytes].concat();
-        if let Ok(facts) = Facts::from_bytes(&stored) {
-            prop_assert_eq!(facts.to_bytes(), stored);
+        let stored = Record { head: [&b"ABI\x02"[..], &bytes].concat(), rest: bytes.clone() };
+        if let Ok(facts) = Facts::from_record(stored.clone()) {
+            prop_assert_eq!(facts.to_record(), stored);
         }
         let _ = elf::read(&[&b"\x7fELF\x02\x01\x01"[..], &bytes].concat());
         let _ = elf::read(&[&b"!<arch>\n"[..], &bytes].concat());

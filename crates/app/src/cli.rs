@@ -231,14 +231,28 @@ pub(crate) enum AbiCommand {
     ///
     /// Exits with 11 if a file cannot be read.
     Show {
-        /// A file, a .deb file, or a directory
-        #[arg(value_name = "FILE")]
+        /// A file, a .deb file, a directory, or a package in the store (NAME or NAME=VERSION)
+        #[arg(value_name = "FILE|PACKAGE")]
         what: PathBuf,
+    },
+    /// Check that all programs and libraries of a view find what they need, and find it where they did before
+    ///
+    /// Every program is put together with its libraries as the view's dynamic linker would: all libraries, version nodes
+    /// and symbols that it needs must be there. Against the generation before, no symbol may come from another library
+    /// while the one that it came from is still there.
+    #[command(after_help = ABI_CHECK_CODES)]
+    Check {
+        /// The view [default: the one that commands here act on]
+        #[arg(value_name = "VIEW")]
+        view: Option<String>,
+        /// Another generation than the current one, such as one to go back to
+        #[arg(long, value_name = "NUMBER")]
+        generation: Option<u32>,
     },
     /// Judge whether consumers of OLD can run with NEW as they are
     ///
-    /// OLD and NEW are shared objects, .deb files or directories of them; libraries are paired by soname. Nothing is
-    /// run and nothing needs a store. Without a consumer, everything that OLD exports counts.
+    /// OLD and NEW are shared objects, .deb files, directories of them, or packages in the store (NAME or NAME=VERSION);
+    /// libraries are paired by soname. Nothing is run and nothing needs a store. Without a consumer, everything that OLD exports counts.
     #[command(after_help = ABI_CODES)]
     Diff {
         /// The provider that consumers were built against
@@ -247,9 +261,12 @@ pub(crate) enum AbiCommand {
         /// The provider that they would run with
         #[arg(value_name = "NEW")]
         new: PathBuf,
-        /// A program or library that was built against OLD, or a .deb file or directory of them: only what it uses counts
+        /// A program or library that was built against OLD, or a .deb file, directory or package of them: only what it uses counts
         #[arg(long = "consumer", value_name = "FILE")]
         consumers: Vec<PathBuf>,
+        /// Every program and library in the store that needs a library of OLD is a consumer, too
+        #[arg(long)]
+        stored_consumers: bool,
         /// Other libraries of the same process [also looked at: what lies beside NEW and FILE, and this host's libraries]
         #[arg(long, value_name = "FILE")]
         with: Vec<PathBuf>,
@@ -272,6 +289,9 @@ pub(crate) enum AbiCommand {
 }
 
 const ABI_RULES: &str = "The rules, with an example of each, are in docs/abi-rules.md of aleph's source.";
+
+const ABI_CHECK_CODES: &str = "Exit codes: 0 relink (everything is there), 10 rebuild (a program lacks something), 11 unknown \
+(something lacks what only who opens it would notice, comes from elsewhere now, or cannot be read); others as of every command.";
 
 const ABI_CODES: &str = "Exit codes: 0 relink (the consumer runs with NEW as it is), 10 rebuild, 11 unknown (evidence is \
 missing); others as of every command.

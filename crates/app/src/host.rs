@@ -61,6 +61,13 @@ impl Host {
         Ok(Self { login, home, cwd, store_root, cache, apt_config: variable("APT_CONFIG"), global: global.clone() })
     }
 
+    /// The same host with another view.
+    pub(crate) fn with_view(&self, view: &str) -> Self {
+        let mut other = self.acting_for(&self.login, &self.store_root, &self.cwd);
+        other.global = Global { view: Some(view.to_owned()), ..self.global.clone() };
+        other
+    }
+
     /// The same host with another store, acting for `login` on the view of that name.
     pub(crate) fn acting_for(&self, login: &str, store_root: &Path, cwd: &Path) -> Self {
         let store = Some(store_root.to_owned());

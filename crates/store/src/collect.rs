@@ -1,7 +1,7 @@
 //! Removing what nothing reaches, and saying why the rest stays.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
@@ -109,7 +109,20 @@ impl Store {
         });
         forgotten.inspect_err(|_| lock.abandon())?;
         crate::remove_tree(&list)?;
+        self.forget_derived()?;
         Ok(report)
+    }
+
+    /// Forgets what was found out about contents and components that are gone.
+    fn forget_derived(&self) -> Result<(), StoreError> {
+        if !self.layout().derived().exists() {
+            return Ok(());
+        }
+        let contents = self.objects().list()?.into_iter().filter_map(|object| Some(object.name?.0.as_bytes().to_vec()));
+        let components = self.component_rows(None)?.into_iter().map(|row| row.id.as_bytes().to_vec());
+        let alive: HashSet<Vec<u8>> = contents.chain(components).collect();
+        self.derived().retain(|key| alive.contains(key));
+        Ok(())
     }
 
     /// Removes what a collection that was killed had found dead.

@@ -40,6 +40,11 @@ impl Layout {
         self.root.join("db.sqlite")
     }
 
+    /// What was found out about contents.
+    pub(crate) fn derived(&self) -> PathBuf {
+        self.root.join("derived.sqlite")
+    }
+
     /// The directory of components and packages.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

@@ -7,6 +7,7 @@
 mod collect;
 mod commit;
 mod db;
+mod derived;
 mod error;
 mod format;
 mod fs;
@@ -14,7 +15,7 @@ mod layout;
 mod lock;
 mod mend;
 mod objects;
-mod parallel;
+pub mod parallel;
 mod query;
 mod record;
 mod recover;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use collect::{GcReport, Kept, Root};
 pub use commit::PackageSpec;
+pub use derived::Derived;
 pub use error::{FsError, StoreError};
 pub use format::{Features, FormatError};
 pub use fs::make_directory;

@@ -9,7 +9,10 @@ use std::{
 const SHARE: usize = 16;
 
 /// What `work` makes of each item, in their order. Every thread has a state of its own, made by `state`.
-pub(crate) fn map<T: Sync, S, R: Send, E: Send>(
+///
+/// # Errors
+/// The first that `work` has; others may have been worked on by then.
+pub fn map<T: Sync, S, R: Send, E: Send>(
     items: &[T],
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, &T) -> Result<R, E> + Sync,

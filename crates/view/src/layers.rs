@@ -1,6 +1,9 @@
 //! Which composed trees a generation runs on: a whole one, or an old whole one with what changed laid over it.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Bound,
+};
 
 use aleph_component::{Entry, Node, TreeId};
 use aleph_store::{Store, StoreError, WriteLock};
@@ -42,6 +45,28 @@ impl Listing {
         let mut above = path.match_indices('/').filter_map(|(index, _)| find(&self.delta, &path[..index]));
         if above.all(|node| matches!(node, Node::Directory { .. })) { find(&self.base, path) } else { None }
     }
+}
+
+/// The names of trees that are laid over each other, the lowest first; each sorted by path.
+pub fn overlay<'a>(trees: impl IntoIterator<Item = &'a [Entry]>) -> BTreeMap<&'a str, &'a Node> {
+    let mut names: BTreeMap<&str, &Node> = BTreeMap::new();
+    for entry in trees.into_iter().flatten() {
+        let path = entry.path.as_str();
+        let was = if entry.node == Node::Absent { names.remove(path) } else { names.insert(path, &entry.node) };
+        let was_directory = was.is_some_and(|was| matches!(was, Node::Directory { .. }));
+        if was_directory && !matches!(entry.node, Node::Directory { .. }) {
+            let below = format!("{path}/");
+            let from = (Bound::Excluded(path), Bound::Unbounded);
+            let hidden = names.range::<str, _>(from).map(|(name, _)| *name);
+            // Names like `path.d` come between a directory and what is in it.
+            let hidden: Vec<&str> =
+                hidden.take_while(|name| *name < below.as_str() || name.starts_with(&below)).collect();
+            hidden.into_iter().filter(|name| name.starts_with(&below)).for_each(|name| {
+                names.remove(name);
+            });
+        }
+    }
+    names
 }
 
 /// What to write so that a composition can run.

@@ -22,7 +22,7 @@ pub use configure::{ConfigureError, Configured, Session, configure, keep};
 pub use diff::{Change, Difference, difference};
 pub use generation::{CaptureRef, FORMAT, Generation, Pinned, Request};
 pub use launcher::{Launcher, LauncherError, commands};
-pub use layers::{Layers, LayersPlan, Listing, plan_layers};
+pub use layers::{Layers, LayersPlan, Listing, overlay, plan_layers};
 pub use lockfile::{Lock, LockError};
 pub use names::{Kind, NameError, ViewName};
 pub use project::{Project, ProjectError};

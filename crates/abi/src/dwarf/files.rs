@@ -16,6 +16,7 @@ use object::Object;
 use thiserror::Error;
 
 use super::{read::Input, units::Role, units::Units};
+use crate::elf::Facts;
 
 /// The files that describe one binary, read.
 #[derive(Debug, Default)]
@@ -144,6 +145,15 @@ fn has_bytes(file: &object::File<'_>, section: &str) -> bool {
     file.section_by_name(section).is_some_and(|section| section.data().is_ok_and(|bytes| !bytes.is_empty()))
 }
 
+/// Whether there may be debug information for the binary with these facts, which is, or would be, at `path`: no file is
+/// read to find out.
+pub fn may_be_there(path: &Path, facts: &Facts, directories: &[&Path]) -> bool {
+    let by_id = |id| directories.iter().filter_map(move |directory| by_build_id(directory, id));
+    let by_name = facts.debug_link().map(|(name, _)| by_link(path, Path::new(OsStr::from_bytes(name)), directories));
+    let separate = facts.build_id().into_iter().flat_map(by_id).chain(by_name.into_iter().flatten());
+    facts.has_debug_info() || separate.into_iter().any(|candidate| candidate.is_file())
+}
+
 fn separate(path: &Path, named: &Names, directories: &[&Path]) -> Option<(PathBuf, Vec<u8>)> {
     if let Some(id) = &named.build_id {
         let candidates = directories.iter().filter_map(|directory| by_build_id(directory, id));
@@ -152,8 +162,13 @@ fn separate(path: &Path, named: &Names, directories: &[&Path]) -> Option<(PathBu
         }
     }
     let (name, crc) = named.link.as_ref()?;
+    by_link(path, name, directories).into_iter().find_map(|path| read_if(path, |bytes| crc32(bytes) == *crc))
+}
+
+/// Where a file that a debug link names may be.
+fn by_link(path: &Path, link: &Path, directories: &[&Path]) -> Vec<PathBuf> {
     // The link is a bare name; one that leads elsewhere is not followed.
-    let name = Path::new(name.file_name()?);
+    let Some(name) = link.file_name() else { return Vec::new() };
     let beside = path.parent().unwrap_or(Path::new("."));
     let mut candidates = vec![beside.join(name), beside.join(".debug").join(name)];
     for directory in directories {
@@ -161,7 +176,8 @@ fn separate(path: &Path, named: &Names, directories: &[&Path]) -> Option<(PathBu
         candidates.push(directory.join(inner).join(name));
         candidates.push(directory.join(name));
     }
-    candidates.into_iter().filter(|other| other != path).find_map(|path| read_if(path, |bytes| crc32(bytes) == *crc))
+    candidates.retain(|other| other != path);
+    candidates
 }
 
 fn supplement(path: &Path, name: &Path, build_id: &[u8], directories: &[&Path]) -> Option<Vec<u8>> {

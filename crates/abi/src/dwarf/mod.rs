@@ -19,7 +19,7 @@ mod sight;
 mod units;
 mod wanted;
 
-pub use files::{DebugFiles, FindError, find, find_of};
+pub use files::{DebugFiles, FindError, find, find_of, may_be_there};
 pub use read::{Input, ReadError, read};
 pub use sections::SectionsError;
 pub use sight::view;

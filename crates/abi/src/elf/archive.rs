@@ -47,7 +47,7 @@ pub(super) fn read(data: &[u8]) -> Result<Facts, ElfError> {
     merged.kind = FileKind::Archive;
     for name in &members {
         let name = keep(&mut merged, name)?;
-        merged.members.push(name);
+        merged.rest.edit().members.push(name);
     }
     resolve(&mut merged);
     super::read::sort(&mut merged);
@@ -62,12 +62,15 @@ fn merge(into: &mut Facts, from: &Facts) -> Result<(), ElfError> {
     if into.platform != from.platform {
         return Err(ElfError::Contradiction { what: "members, which are for different machines," });
     }
-    for (list, target) in [(&from.exports, &mut into.exports), (&from.imports, &mut into.imports)] {
-        for symbol in list {
-            let name = into.names.push(from.name(symbol)).ok_or(ElfError::Excessive { what: "names" })?;
-            target.push(Symbol { name, ..*symbol });
-        }
+    for symbol in from.exports() {
+        let name = keep(into, from.name(symbol))?;
+        into.rest.edit().exports.push(Symbol { name, ..*symbol });
     }
+    for symbol in from.imports() {
+        let name = keep(into, from.name(symbol))?;
+        into.imports.push(Symbol { name, ..*symbol });
+    }
+    into.has_debug_info |= from.has_debug_info;
     into.inclusions.extend(from.inclusions.iter().cloned());
     into.inclusions.sort();
     into.inclusions.dedup();
@@ -77,6 +80,6 @@ fn merge(into: &mut Facts, from: &Facts) -> Result<(), ElfError> {
 /// Removes imports that another member defines, and all but one of equal ones.
 fn resolve(facts: &mut Facts) {
     let names = &facts.names;
-    let mut seen: HashSet<&[u8]> = facts.exports.iter().map(|symbol| names.get(symbol.name)).collect();
+    let mut seen: HashSet<&[u8]> = facts.rest.edit().exports.iter().map(|symbol| names.get(symbol.name)).collect();
     facts.imports.retain(|symbol| seen.insert(names.get(symbol.name)));
 }

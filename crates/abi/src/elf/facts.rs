@@ -4,6 +4,7 @@ use super::{
     inclusions::Inclusion,
     names::{Name, Names},
     notes::Notes,
+    rest::{Lazy, Rest},
 };
 
 /// What kind of file it is.
@@ -187,7 +188,6 @@ pub struct Facts {
     pub(crate) platform: Platform,
     pub(crate) dynamic: Dynamic,
     pub(crate) interpreter: Option<Name>,
-    pub(crate) exports: Vec<Symbol>,
     pub(crate) imports: Vec<Symbol>,
     pub(crate) held: Vec<Held>,
     pub(crate) definitions: Vec<Definition>,
@@ -195,11 +195,12 @@ pub struct Facts {
     pub(crate) notes: Notes,
     pub(crate) build_id: Option<Name>,
     pub(crate) debug_link: Option<(Name, u32)>,
+    pub(crate) has_debug_info: bool,
     pub(crate) tls_size: u64,
     pub(crate) has_executable_stack: bool,
     pub(crate) inclusions: Vec<Inclusion>,
-    pub(crate) members: Vec<Name>,
-    pub(crate) strings: Vec<Name>,
+    pub(crate) openable: Vec<Name>,
+    pub(crate) rest: Lazy,
 }
 
 impl Facts {
@@ -210,7 +211,6 @@ impl Facts {
             platform,
             dynamic: Dynamic::default(),
             interpreter: None,
-            exports: Vec::new(),
             imports: Vec::new(),
             held: Vec::new(),
             definitions: Vec::new(),
@@ -218,16 +218,40 @@ impl Facts {
             notes: Notes::default(),
             build_id: None,
             debug_link: None,
+            has_debug_info: false,
             tls_size: 0,
             has_executable_stack: false,
             inclusions: Vec::new(),
-            members: Vec::new(),
-            strings: Vec::new(),
+            openable: Vec::new(),
+            rest: Lazy::empty(),
         }
     }
 
     fn text(&self, name: Option<Name>) -> Option<&[u8]> {
         name.map(|name| self.names.get(name))
+    }
+
+    /// A name of any part.
+    pub(crate) fn get(&self, name: Name) -> &[u8] {
+        match name.of_rest() {
+            Some(name) => self.rest().names.get(name),
+            None => self.names.get(name),
+        }
+    }
+
+    pub(crate) fn rest(&self) -> &Rest {
+        self.rest.get(self.definitions.len())
+    }
+
+    /// Whether a part cannot be read: asks for all of them.
+    pub fn is_lost(&self) -> bool {
+        let _all = self.rest();
+        !self.is_whole()
+    }
+
+    /// Whether all that was asked of these facts could be read: of stored ones, a part may be damaged.
+    pub fn is_whole(&self) -> bool {
+        !self.rest.is_lost()
     }
 
     /// What kind of file it is.
@@ -297,7 +321,20 @@ impl Facts {
 
     /// What it defines for others, sorted by name; one name may have several versions.
     pub fn exports(&self) -> &[Symbol] {
-        &self.exports
+        &self.rest().exports
+    }
+
+    /// `false` only if it exports nothing of this name: quickly, where its exports are still to be read.
+    pub(crate) fn may_export(&self, name: &[u8]) -> bool {
+        self.rest.sketches.as_ref().is_none_or(|sketches| sketches.exports.may_have(name))
+    }
+
+    /// Whether it looks up nothing by name: quickly, as [`Facts::may_export`].
+    pub(crate) fn looks_nothing_up(&self) -> bool {
+        match &self.rest.sketches {
+            Some(sketches) => sketches.strings.bytes.is_empty(),
+            None => self.rest().strings.is_empty(),
+        }
     }
 
     /// What it needs of others, sorted by name, with the variables that it has copies of.
@@ -307,7 +344,7 @@ impl Facts {
 
     /// The name of one of its own symbols, mangled, without its version.
     pub fn name(&self, symbol: &Symbol) -> &[u8] {
-        self.names.get(symbol.name)
+        self.get(symbol.name)
     }
 
     /// The version node of one of its own exports.
@@ -368,28 +405,39 @@ impl Facts {
         self.debug_link.map(|(name, sum)| (self.names.get(name), sum))
     }
 
+    /// Whether it holds debug information itself.
+    pub fn has_debug_info(&self) -> bool {
+        self.has_debug_info
+    }
+
     /// Evidence of what was linked into it.
     pub fn inclusions(&self) -> &[Inclusion] {
         &self.inclusions
     }
 
-    /// Names that it may look up at run time, and libraries that it may open, sorted; empty if it looks up nothing.
+    /// Libraries that it may open at run time, by name or path; empty if it looks up no symbols.
+    pub fn openable(&self) -> impl Iterator<Item = &[u8]> {
+        self.openable.iter().map(|&name| self.names.get(name))
+    }
+
+    /// Symbols that it may look up at run time, sorted; empty if it looks up nothing.
     pub fn strings(&self) -> impl Iterator<Item = &[u8]> {
-        self.strings.iter().map(|&name| self.names.get(name))
+        self.rest().strings.iter().map(|&name| self.get(name))
     }
 
     /// Whether it may look this name up.
     pub(crate) fn has_string(&self, name: &[u8]) -> bool {
-        self.strings.binary_search_by(|&string| self.names.get(string).cmp(name)).is_ok()
+        self.rest.sketches.as_ref().is_none_or(|sketches| sketches.strings.may_have(name))
+            && self.rest().strings.binary_search_by(|&string| self.get(string).cmp(name)).is_ok()
     }
 
     /// Whether it imports one of these.
     pub(crate) fn imports_any(&self, names: &[&[u8]]) -> bool {
-        self.imports.iter().any(|import| names.contains(&self.names.get(import.name)))
+        self.imports.iter().any(|import| names.contains(&self.name(import)))
     }
 
     /// The members of an archive.
     pub fn members(&self) -> impl Iterator<Item = &[u8]> {
-        self.members.iter().map(|&name| self.names.get(name))
+        self.rest().members.iter().map(|&name| self.get(name))
     }
 }

@@ -20,12 +20,14 @@ mod notes;
 mod object_file;
 mod read;
 mod relocations;
+mod rest;
 mod same;
+mod sketch;
 mod strings;
 mod symbols;
 mod versions;
 
-pub use codec::FactsError;
+pub use codec::{FactsError, Record};
 pub use facts::{Binding, Facts, FileKind, Place, Platform, Symbol, SymbolKind, Visibility};
 pub use inclusions::Inclusion;
 pub(crate) use libraries::is_provided_by;

@@ -7,6 +7,28 @@ pub(crate) struct Name {
     pub(crate) length: u32,
 }
 
+impl Name {
+    /// Set in names that are in the table of the facts' rest.
+    const LATER: u32 = 1 << 31;
+
+    /// A name of `length` bytes at `start`; nothing if that is too far.
+    pub(crate) fn new(start: usize, length: usize) -> Option<Self> {
+        let end = start.checked_add(length).and_then(|end| u32::try_from(end).ok());
+        end.filter(|end| end & Self::LATER == 0)?;
+        Some(Self { start: u32::try_from(start).ok()?, length: u32::try_from(length).ok()? })
+    }
+
+    /// The same, as a name of the facts' rest.
+    pub(crate) fn later(self) -> Self {
+        Self { start: self.start | Self::LATER, ..self }
+    }
+
+    /// The same without that mark, if it has it.
+    pub(crate) fn of_rest(self) -> Option<Self> {
+        (self.start & Self::LATER != 0).then_some(Self { start: self.start & !Self::LATER, ..self })
+    }
+}
+
 /// The names of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
@@ -20,10 +42,9 @@ impl Names {
         self.bytes.get(start..start + name.length as usize).unwrap_or_default()
     }
 
-    /// Keeps a name; nothing if the table would grow past 4 GiB.
+    /// Keeps a name; nothing if the table would grow past 2 GiB.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<Name> {
-        let name = Name { start: u32::try_from(self.bytes.len()).ok()?, length: u32::try_from(bytes.len()).ok()? };
-        name.start.checked_add(name.length)?;
+        let name = Name::new(self.bytes.len(), bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Some(name)
     }

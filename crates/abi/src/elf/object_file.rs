@@ -35,7 +35,7 @@ pub(super) fn read<Elf: FileHeader<Endian = Endianness>>(input: &mut Input<'_, E
         if symbol.is_undefined(endian) {
             input.facts.imports.push(found);
         } else {
-            input.facts.exports.push(found);
+            input.facts.rest.edit().exports.push(found);
             input.addresses.push(symbol.st_value(endian).into());
         }
     }

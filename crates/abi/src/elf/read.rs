@@ -112,10 +112,10 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Input<'data, Elf> {
 
     /// Sorts the exports, and their addresses with them.
     fn sort(&mut self) {
-        let exports = std::mem::take(&mut self.facts.exports);
+        let exports = std::mem::take(&mut self.facts.rest.edit().exports);
         let mut placed: Vec<_> = exports.into_iter().zip(std::mem::take(&mut self.addresses)).collect();
         placed.sort_by(|(a, _), (b, _)| order(&self.facts.names, a, b));
-        (self.facts.exports, self.addresses) = placed.into_iter().unzip();
+        (self.facts.rest.edit().exports, self.addresses) = placed.into_iter().unzip();
         sort(&mut self.facts);
     }
 
@@ -164,6 +164,8 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Input<'data, Elf> {
     }
 
     fn read_debug_link(&mut self) {
+        self.facts.has_debug_info =
+            [&b".debug_info"[..], b".zdebug_info"].iter().any(|name| self.section(name).is_some());
         let Some(section) = self.section(b".gnu_debuglink") else { return };
         let name_length = memchr::memchr(0, section).unwrap_or(section.len());
         let sum = section.get((name_length + 1).next_multiple_of(4)..).and_then(|rest| rest.first_chunk());
@@ -217,8 +219,8 @@ fn order(names: &Names, a: &Symbol, b: &Symbol) -> std::cmp::Ordering {
 
 /// Facts of equal files are equal whatever the order of their symbol tables; and names can be found.
 pub(super) fn sort(facts: &mut Facts) {
-    let names = &facts.names;
-    facts.exports.sort_by(|a, b| order(names, a, b));
+    let (names, rest) = (&facts.names, facts.rest.edit());
+    rest.exports.sort_by(|a, b| order(names, a, b));
     facts.imports.sort_by(|a, b| order(names, a, b));
     facts.held.sort_by(|a, b| names.get(a.name).cmp(names.get(b.name)));
 }

@@ -79,7 +79,7 @@ pub(super) fn read<'data, Elf: FileHeader<Endian = Endianness>>(
             }
             found.flags |= if number.is_some_and(|number| number.is_hidden()) { Symbol::HIDDEN } else { 0 };
             found.flags |= if relocated.is_relocated(index.0) { Symbol::RELOCATED } else { 0 };
-            input.facts.exports.push(found);
+            input.facts.rest.edit().exports.push(found);
             input.addresses.push(symbol.st_value(endian).into());
         }
     }

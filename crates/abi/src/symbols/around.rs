@@ -1,6 +1,8 @@
 //! What else is in a process: the libraries that its files need, found by soname.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::HashSet;
 
 use super::index;
 use crate::elf::Facts;

@@ -2,7 +2,7 @@
 //!
 //! Source: glibc, `elf/dl-lookup.c` (`check_match`, `do_lookup_x`).
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::elf::{Facts, Symbol};
 
@@ -16,7 +16,9 @@ impl<'f> Index<'f> {
     pub(crate) fn new(facts: &'f Facts) -> Self {
         let same = |a: &Symbol, b: &Symbol| facts.name(a) == facts.name(b);
         let groups = facts.exports().chunk_by(same);
-        Self { facts, by_name: groups.filter_map(|group| Some((facts.name(group.first()?), group))).collect() }
+        let mut by_name = HashMap::with_capacity(facts.exports().len());
+        by_name.extend(groups.filter_map(|group| Some((facts.name(group.first()?), group))));
+        Self { facts, by_name }
     }
 
     /// The exports with this name, in all versions.
@@ -32,6 +34,9 @@ impl<'f> Index<'f> {
 
 /// As [`Index::find`], for one search: names are sorted.
 pub(crate) fn find<'f>(facts: &'f Facts, name: &[u8], version: Option<&[u8]>) -> Option<&'f Symbol> {
+    if !facts.may_export(name) {
+        return None;
+    }
     let exports = facts.exports();
     let start = exports.partition_point(|symbol| facts.name(symbol) < name);
     let length = exports[start..].iter().take_while(|symbol| facts.name(symbol) == name).count();

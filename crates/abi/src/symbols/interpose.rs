@@ -8,9 +8,7 @@ use crate::{
 
 /// Looks at names that the consumer and a provider both define.
 pub(super) fn compare(pair: &Pair<'_>, consumer: &Facts, findings: &mut Vec<Finding>) {
-    if consumer.exports().is_empty()
-        || !matches!(consumer.kind(), FileKind::Executable | FileKind::Pie | FileKind::Shared)
-    {
+    if !matches!(consumer.kind(), FileKind::Executable | FileKind::Pie | FileKind::Shared) {
         return;
     }
     for new in &pair.added {

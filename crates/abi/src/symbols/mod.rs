@@ -10,18 +10,21 @@ mod index;
 mod interpose;
 mod needs;
 
-use std::{cell::OnceCell, collections::HashSet, rc::Rc};
+use std::{cell::OnceCell, rc::Rc};
+
+use foldhash::HashSet;
 
 pub(crate) use around::Loaded;
 pub use around::{Around, Nothing};
 pub(crate) use finding::Finding;
-pub(crate) use index::Index;
+pub(crate) use index::find;
 
 use crate::{
-    elf::{Facts, Symbol},
+    elf::{Binding, Facts, Symbol},
     text::{described, lossy, versioned},
 };
 use fate::{By, Reference};
+use index::Index;
 use needs::Needs;
 
 /// What is known besides the files that are compared.
@@ -74,6 +77,12 @@ impl<'f> Pair<'f> {
         Self { old, new, old_index, new_index, added, closed, same, needs, whole }
     }
 
+    /// Whether the new provider reaches what it has of this name through the dynamic linker.
+    fn is_open_now(&self, old: &Symbol) -> bool {
+        let new = self.new_index.find(self.old.name(old), None);
+        new.is_some_and(|new| interpose::is_open(self.new, new))
+    }
+
     /// Whether the new provider has the same as this export of the old one, so that there is nothing to compare.
     fn is_same(&self, old: &Symbol) -> bool {
         let at = self.old.exports().element_offset(old);
@@ -103,7 +112,7 @@ impl<'f> Pair<'f> {
     pub(crate) fn is_opened_by(&self, consumer: &Facts) -> bool {
         let Some(soname) = self.old.soname() else { return false };
         let stem = memchr::memmem::find(soname, b".so").map_or(soname, |at| &soname[..at + 3]);
-        consumer.strings().any(|string| {
+        consumer.openable().any(|string| {
             let file = memchr::memrchr(b'/', string).map_or(string, |slash| &string[slash + 1..]);
             file == soname || file == stem
         })
@@ -112,23 +121,29 @@ impl<'f> Pair<'f> {
     /// The old provider's exports that count and that the consumer looks up by name, as far as that can be seen, or was
     /// declared.
     fn lookups(&self, consumer: &Facts, declared: &[&[u8]], counts: &dyn Fn(&Symbol) -> bool) -> Vec<&'f Symbol> {
-        if consumer.strings.is_empty() && declared.is_empty() {
-            return Vec::new();
-        }
         let imported = |symbol: &Symbol| {
             let name = self.old.name(symbol);
             consumer.imports().binary_search_by(|import| consumer.name(import).cmp(name)).is_ok()
         };
         let is_named = |name: &[u8]| consumer.has_string(name) || declared.contains(&name);
-        let defaults = self.old.exports().iter().filter(|symbol| !symbol.is_hidden());
-        defaults.filter(|symbol| counts(symbol) && is_named(self.old.name(symbol)) && !imported(symbol)).collect()
+        let mut defaults = self.old.exports().iter().filter(|symbol| !symbol.is_hidden() && counts(symbol)).peekable();
+        // What a consumer may look up is long, and seldom needed.
+        if defaults.peek().is_none() || declared.is_empty() && consumer.looks_nothing_up() {
+            return Vec::new();
+        }
+        defaults.filter(|symbol| is_named(self.old.name(symbol)) && !imported(symbol)).collect()
     }
 
     /// Names and version nodes of the old exports through which this consumer meets both providers: those that it
     /// imports, looks up, or exports itself, as it does with inline functions and the type information of C++.
     pub(crate) fn used(&self, consumer: &Facts, declared: &[&[u8]]) -> HashSet<(&'f [u8], Option<&'f [u8]>)> {
         let bound = consumer.imports().iter().filter_map(|import| self.bound(consumer, import));
-        let own = consumer.exports().iter().filter_map(|own| self.old_index.find(consumer.name(own), None));
+        let own = consumer.exports().iter().filter_map(|own| {
+            let old = self.old_index.find(consumer.name(own), None)?;
+            // What a consumer defines for all is met by a provider that asks the dynamic linker for it.
+            let is_met = own.binding != Binding::Global || interpose::is_open(self.old, old) || self.is_open_now(old);
+            is_met.then_some(old)
+        });
         let used = bound.chain(self.lookups(consumer, declared, &|_| true)).chain(own);
         used.map(|symbol| (self.old.name(symbol), self.old.export_version(symbol))).collect()
     }
@@ -149,7 +164,7 @@ impl<'f> Pair<'f> {
             }
             None => self.compare_all(known, &loaded, &mut findings),
         }
-        self.needs.compare(consumer, &loaded, &mut findings);
+        self.needs.compare(consumer, known.around, &loaded, &mut findings);
         findings.sort_by(|a, b| (b.change.effect, &a.change).cmp(&(a.change.effect, &b.change)));
         findings.dedup();
         findings

@@ -1,8 +1,14 @@
 //! What the new provider itself needs and the old one did not.
 
-use std::{collections::HashSet, rc::Rc};
+use std::rc::Rc;
 
-use super::{around::Loaded, finding::Finding, index};
+use foldhash::HashSet;
+
+use super::{
+    around::{Around, Loaded},
+    finding::Finding,
+    index,
+};
 use crate::{
     elf::{Facts, Symbol},
     text::{demangle, lossy, versioned},
@@ -48,20 +54,21 @@ impl<'f> Needs<'f> {
         }
     }
 
-    /// Looks for them in what else the process has: the consumer, and what `loaded` gives.
+    /// Looks for them in what else the process has: the consumer, the libraries `around`, and those that are `loaded`.
     pub(super) fn compare(
         &self,
         consumer: Option<&Facts>,
+        around: &dyn Around,
         loaded: &dyn Fn() -> Rc<Loaded>,
         findings: &mut Vec<Finding>,
     ) {
         let consumer_needs = |soname: &[u8]| consumer.is_some_and(|facts| needs(facts, soname));
         for soname in self.files.iter().filter(|soname| !consumer_needs(soname)) {
-            findings.push(self.compare_file(soname, loaded));
+            findings.push(self.compare_file(soname, around));
         }
         for (file, node) in &self.nodes {
             if !consumer.is_some_and(|facts| is_covered(file, node, facts)) {
-                findings.extend(compare_node(file, node, loaded));
+                findings.extend(compare_node(file, node, around));
             }
         }
         for import in &self.imports {
@@ -72,10 +79,10 @@ impl<'f> Needs<'f> {
         }
     }
 
-    fn compare_file(&self, soname: &[u8], loaded: &dyn Fn() -> Rc<Loaded>) -> Finding {
+    fn compare_file(&self, soname: &[u8], around: &dyn Around) -> Finding {
         let has_libc = needs(self.old, b"libc.so.6") || needs(self.new, b"libc.so.6");
         let comes_with_libc = has_libc && (WITH_LIBC.contains(&soname) || soname.starts_with(b"ld-linux"));
-        if comes_with_libc || !loaded().unseen.iter().any(|unseen| unseen == soname) {
+        if comes_with_libc || around.library(soname).is_some() {
             Finding::compatible("", format!("it needs {} now", lossy(soname)))
         } else {
             Finding::unclear("", format!("it needs {} now, which was not found to be looked at", lossy(soname)))
@@ -87,11 +94,10 @@ fn defines(facts: &Facts, name: &[u8]) -> bool {
     index::find(facts, name, None).is_some()
 }
 
-fn compare_node(file: &[u8], node: &[u8], loaded: &dyn Fn() -> Rc<Loaded>) -> Option<Finding> {
-    let known = loaded();
+fn compare_node(file: &[u8], node: &[u8], around: &dyn Around) -> Option<Finding> {
     let label = versioned(file, Some(node));
     let what = format!("it needs {} of {}", lossy(node), lossy(file));
-    match known.library(file) {
+    match around.library(file) {
         Some(facts) if facts.defines_version(node) => None,
         Some(_) => Some(Finding::breaks(label, format!("{what}, which does not have it"))),
         None => Some(Finding::unclear(label, format!("{what} now, which was not found to be looked at"))),

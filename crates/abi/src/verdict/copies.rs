@@ -1,6 +1,6 @@
 //! Code of the provider that is inside the consumer, where no relinking reaches it.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use super::{is_copied_in, reason};
 use crate::{

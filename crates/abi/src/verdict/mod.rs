@@ -17,7 +17,7 @@ mod headers;
 mod seen;
 mod suppress;
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use crate::{
     Change, Effect,
@@ -124,6 +124,16 @@ impl Options<'_> {
 
 /// Judges one consumer of the old provider; without one, whoever may use any of it.
 pub fn judge(consumer: Option<&Facts>, pair: &Pair<'_>, options: &Options<'_>) -> Judgement {
+    let judgement = judge_whole(consumer, pair, options);
+    if consumer.into_iter().chain([pair.old, pair.new]).all(Facts::is_whole) {
+        return judgement;
+    }
+    let reason = reason(Effect::Unclear, "the facts that were kept of it are damaged");
+    Judgement::new(Verdict::Unknown, [Evidence::Symbols], vec![reason])
+}
+
+/// Judges from facts that are whole.
+fn judge_whole(consumer: Option<&Facts>, pair: &Pair<'_>, options: &Options<'_>) -> Judgement {
     if options.is_same {
         let reason = reason(Effect::Compatible, "both versions load the same bytes");
         return Judgement::new(Verdict::Relink, [Evidence::Symbols, Evidence::Types], vec![reason]);
@@ -140,8 +150,10 @@ pub fn judge(consumer: Option<&Facts>, pair: &Pair<'_>, options: &Options<'_>) -
     let known = Known { before: options.before, around: options.around, opened: options.opened };
     let findings = pair.compare(consumer, &known);
     let types = options.types.map(|types| compare_types(consumer, pair, types, options.opened));
-    let used = consumer.map(|consumer| pair.used(consumer, options.opened).into_iter().map(|(name, _)| name));
-    let headers = options.headers.map(|headers| headers::find(headers, options.types, used));
+    let headers = options.headers.map(|headers| {
+        let used = consumer.map(|consumer| pair.used(consumer, options.opened).into_iter().map(|(name, _)| name));
+        headers::find(headers, options.types, used)
+    });
     weigh(consumer.is_some(), Found { findings, types, headers, copies }, options)
 }
 

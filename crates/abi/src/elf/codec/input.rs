@@ -1,19 +1,28 @@
 //! Reading numbers, names and lists of bytes that may be anything.
 
 use super::{Code, FactsError};
-use crate::elf::names::{Name, Names};
+use crate::elf::names::Name;
 
+/// Bytes that names will be read from, too: a name is where it is in them.
 pub(super) struct Input<'a> {
+    bytes: &'a [u8],
     rest: &'a [u8],
-    pub(super) names: Names,
+    /// Whether this is the rest of some facts.
+    is_later: bool,
 }
 
 const SHORT: FactsError = FactsError::Damaged { what: "they are cut short" };
 const NUMBER: FactsError = FactsError::Damaged { what: "a number is too large" };
 
 impl<'a> Input<'a> {
-    pub(super) fn new(rest: &'a [u8]) -> Self {
-        Self { rest, names: Names { bytes: Vec::with_capacity(rest.len()) } }
+    /// The head of some facts, of which `rest` are the fields.
+    pub(super) fn head(bytes: &'a [u8], rest: &'a [u8]) -> Self {
+        Self { bytes, rest, is_later: false }
+    }
+
+    /// The rest of some facts.
+    pub(super) fn rest(bytes: &'a [u8]) -> Self {
+        Self { bytes, rest: bytes, is_later: true }
     }
 
     /// Nothing comes after the last field.
@@ -71,8 +80,10 @@ impl<'a> Input<'a> {
     }
 
     pub(super) fn name(&mut self) -> Result<Name, FactsError> {
-        let text = self.text()?;
-        self.names.push(text).ok_or(FactsError::Damaged { what: "names are too long" })
+        let length = self.text()?.len();
+        let start = self.bytes.len() - self.rest.len() - length;
+        let name = Name::new(start, length).ok_or(FactsError::Damaged { what: "names are too long" })?;
+        Ok(if self.is_later { name.later() } else { name })
     }
 
     pub(super) fn list<T>(

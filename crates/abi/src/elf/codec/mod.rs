@@ -1,6 +1,7 @@
 //! Facts as bytes, to be kept for each content and never computed again.
 //!
-//! The form: four bytes of magic, the last of which is the version; then all fields in the order of [`write`]. Numbers
+//! The form: four bytes of magic, the last of which is the version; then fields in the order of [`write`]; and apart from
+//! them the rest, in the order of [`write_rest`]. Numbers
 //! are LEB128 varints; a name is its length and its bytes; a list is its length and its items; what may be missing is a
 //! list of none or one. Equal facts have equal bytes. A later version of the form gets another number and is read by
 //! nobody older: facts can always be made again from the file.
@@ -8,17 +9,21 @@
 mod input;
 mod output;
 
+use std::sync::Arc;
+
 use super::{
     Binding, Facts, FileKind, Inclusion, Place, Platform, Symbol, SymbolKind, Visibility,
     facts::{Definition, Dynamic, Held, Requirement},
-    names::Name,
+    names::{Name, Names},
     notes::Notes,
+    rest::{Lazy, Rest, Sketches},
+    sketch::Sketch,
 };
 use input::Input;
 use output::Output;
 
 /// `ABI`, and the version of the form.
-const MAGIC: [u8; 4] = [b'A', b'B', b'I', 1];
+const MAGIC: [u8; 4] = [b'A', b'B', b'I', 2];
 
 /// Bytes are not facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,26 +75,55 @@ impl Code for Place {
     const ALL: &'static [Self] = &[Self::None, Self::Code, Self::ReadOnly, Self::Writable];
 }
 
+/// Facts as bytes, in two parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What a file needs, and what it is: enough for most questions.
+    pub head: Vec<u8>,
+    /// What it offers, and what it may look up.
+    pub rest: Vec<u8>,
+}
+
 impl Facts {
     /// The facts as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Output::new(&self.names, MAGIC);
-        write(self, &mut out);
-        out.bytes
+    pub fn to_record(&self) -> Record {
+        let mut head = Output::new(self);
+        head.bytes.extend(MAGIC);
+        write(self, &mut head);
+        let sketches = sketches(self.rest(), &|name| self.get(name));
+        head.text(&sketches.exports.bytes);
+        head.text(&sketches.strings.bytes);
+        let mut rest = Output::new(self);
+        write_rest(self.rest(), &mut rest);
+        Record { head: head.bytes, rest: rest.bytes }
     }
 
-    /// Facts from [`Facts::to_bytes`]. Whatever the bytes are, this ends, and takes memory of a small multiple of their
-    /// length.
+    /// Facts from [`Facts::to_record`]. Whatever the bytes are, this ends, and takes memory of a small multiple of their
+    /// length. They are kept: names are not copied.
     ///
     /// # Errors
     /// If they are something else, or damaged.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FactsError> {
-        let rest = bytes.strip_prefix(&MAGIC).ok_or(FactsError::Foreign)?;
-        let mut input = Input::new(rest);
-        let mut facts = read(&mut input)?;
-        input.finish()?;
-        facts.names = input.names;
-        check(&facts)?;
+    pub fn from_record(record: Record) -> Result<Self, FactsError> {
+        let (mut facts, expected) = read_head(record.head)?;
+        let rest = read_rest(record.rest, facts.definitions.len())?;
+        if sketches(&rest, &|name| rest.name(name)) != expected {
+            return Err(FactsError::Damaged { what: "their parts do not belong together" });
+        }
+        facts.rest = Lazy::now(rest);
+        Ok(facts)
+    }
+
+    /// The same, where the rest is found by `rest` once it is asked for. Should that fail, the facts are no longer
+    /// [whole](Facts::is_whole).
+    ///
+    /// # Errors
+    /// If the head is something else, or damaged.
+    pub fn from_head(
+        head: Vec<u8>,
+        rest: impl Fn() -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Result<Self, FactsError> {
+        let (mut facts, sketches) = read_head(head)?;
+        facts.rest = Lazy::later(Arc::new(rest), sketches);
         Ok(facts)
     }
 }
@@ -97,7 +131,7 @@ impl Facts {
 /// Facts are equal if what they say is, wherever their names are.
 impl PartialEq for Facts {
     fn eq(&self, other: &Self) -> bool {
-        self.to_bytes() == other.to_bytes()
+        self.to_record() == other.to_record()
     }
 }
 
@@ -130,7 +164,6 @@ fn write(facts: &Facts, out: &mut Output<'_>) {
         out.name(requirement.name);
         out.flag(requirement.is_weak);
     });
-    out.list(&facts.exports, write_symbol);
     out.list(&facts.imports, write_symbol);
     out.list(&facts.held, |out, held| {
         out.name(held.name);
@@ -142,11 +175,17 @@ fn write(facts: &Facts, out: &mut Output<'_>) {
         out.name(*name);
         out.number((*sum).into());
     });
+    out.flag(facts.has_debug_info);
     out.number(facts.tls_size);
     out.flag(facts.has_executable_stack);
     out.list(&facts.inclusions, write_inclusion);
-    out.list(&facts.members, |out, name| out.name(*name));
-    out.list(&facts.strings, |out, name| out.name(*name));
+    out.list(&facts.openable, |out, name| out.name(*name));
+}
+
+fn write_rest(rest: &Rest, out: &mut Output<'_>) {
+    out.list(&rest.exports, write_symbol);
+    out.list(&rest.members, |out, name| out.name(*name));
+    out.list(&rest.strings, |out, name| out.name(*name));
 }
 
 fn write_symbol(out: &mut Output<'_>, symbol: &Symbol) {
@@ -189,6 +228,49 @@ fn write_inclusion(out: &mut Output<'_>, inclusion: &Inclusion) {
     }
 }
 
+fn sketches<'a>(rest: &'a Rest, name: &dyn Fn(Name) -> &'a [u8]) -> Sketches {
+    Sketches {
+        exports: Sketch::of(rest.exports.iter().map(|symbol| name(symbol.name))),
+        strings: Sketch::of(rest.strings.iter().map(|string| name(*string))),
+    }
+}
+
+fn read_head(bytes: Vec<u8>) -> Result<(Facts, Sketches), FactsError> {
+    let fields = bytes.strip_prefix(&MAGIC).ok_or(FactsError::Foreign)?;
+    let mut input = Input::head(&bytes, fields);
+    let mut facts = read(&mut input)?;
+    let mut sketch = || Ok(Sketch { bytes: input.text()?.to_vec() });
+    let sketches = Sketches { exports: sketch()?, strings: sketch()? };
+    input.finish()?;
+    facts.names = Names { bytes };
+    let is_fine = are_fine(&facts.imports, facts.requirements.len(), &|name| facts.names.get(name));
+    if is_fine { Ok((facts, sketches)) } else { Err(DISORDER) }
+}
+
+/// Reads the rest of the facts of a file that defines so many version nodes.
+pub(super) fn read_rest(bytes: Vec<u8>, nodes: usize) -> Result<Rest, FactsError> {
+    let mut input = Input::rest(&bytes);
+    let mut rest = Rest {
+        names: Names::default(),
+        exports: input.list(read_symbol)?,
+        members: input.list(Input::name)?,
+        strings: input.list(Input::name)?,
+    };
+    input.finish()?;
+    rest.names = Names { bytes };
+    let name = |name: Name| rest.name(name);
+    let is_sorted = rest.strings.is_sorted_by(|a, b| name(*a) < name(*b));
+    if is_sorted && are_fine(&rest.exports, nodes, &name) { Ok(rest) } else { Err(DISORDER) }
+}
+
+const DISORDER: FactsError = FactsError::Damaged { what: "names are out of order, or versions out of range" };
+
+/// What others rely on: order, and versions that are there.
+fn are_fine<'a>(symbols: &[Symbol], nodes: usize, name: &dyn Fn(Name) -> &'a [u8]) -> bool {
+    let has_version = |symbol: &Symbol| symbol.version.is_none_or(|version| usize::from(version) < nodes);
+    symbols.iter().all(has_version) && symbols.is_sorted_by(|a, b| name(a.name) <= name(b.name))
+}
+
 fn read(input: &mut Input<'_>) -> Result<Facts, FactsError> {
     let kind = input.code()?;
     let platform =
@@ -210,17 +292,16 @@ fn read(input: &mut Input<'_>) -> Result<Facts, FactsError> {
     })?;
     facts.requirements =
         input.list(|input| Ok(Requirement { file: input.name()?, name: input.name()?, is_weak: input.flag()? }))?;
-    facts.exports = input.list(read_symbol)?;
     facts.imports = input.list(read_symbol)?;
     facts.held = input.list(|input| Ok(Held { name: input.name()?, size: input.number()? }))?;
     facts.notes = read_notes(input)?;
     facts.build_id = input.option(Input::name)?;
     facts.debug_link = input.option(|input| Ok((input.name()?, input.small()?)))?;
+    facts.has_debug_info = input.flag()?;
     facts.tls_size = input.number()?;
     facts.has_executable_stack = input.flag()?;
     facts.inclusions = input.list(read_inclusion)?;
-    facts.members = input.list(Input::name)?;
-    facts.strings = input.list(Input::name)?;
+    facts.openable = input.list(Input::name)?;
     Ok(facts)
 }
 
@@ -254,17 +335,4 @@ fn read_inclusion(input: &mut Input<'_>) -> Result<Inclusion, FactsError> {
         4 => Inclusion::LinkTimeCode,
         _ => return Err(FactsError::Damaged { what: "something inside is of no kind" }),
     })
-}
-
-/// What the rest of the crate relies on: order, and versions that are there.
-fn check(facts: &Facts) -> Result<(), FactsError> {
-    let name = |name: Name| facts.names.get(name);
-    let symbols = |list: &[Symbol], nodes: usize| {
-        let has_version = |symbol: &Symbol| symbol.version.is_none_or(|version| usize::from(version) < nodes);
-        list.is_sorted_by(|a, b| name(a.name) <= name(b.name)) && list.iter().all(has_version)
-    };
-    let is_fine = symbols(&facts.exports, facts.definitions.len())
-        && symbols(&facts.imports, facts.requirements.len())
-        && facts.strings.is_sorted_by(|a, b| name(*a) < name(*b));
-    if is_fine { Ok(()) } else { Err(FactsError::Damaged { what: "names are out of order, or versions out of range" }) }
 }

@@ -1,17 +1,15 @@
 //! Writing numbers, names and lists.
 
-use crate::elf::names::{Name, Names};
+use crate::elf::{Facts, names::Name};
 
 pub(super) struct Output<'a> {
     pub(super) bytes: Vec<u8>,
-    names: &'a Names,
+    facts: &'a Facts,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(names: &'a Names, magic: [u8; 4]) -> Self {
-        let mut bytes = Vec::with_capacity(names.bytes.len() * 2);
-        bytes.extend(magic);
-        Self { bytes, names }
+    pub(super) fn new(facts: &'a Facts) -> Self {
+        Self { bytes: Vec::new(), facts }
     }
 
     pub(super) fn byte(&mut self, byte: u8) {
@@ -37,7 +35,7 @@ impl<'a> Output<'a> {
     }
 
     pub(super) fn name(&mut self, name: Name) {
-        self.text(self.names.get(name));
+        self.text(self.facts.get(name));
     }
 
     pub(super) fn list<T>(&mut self, items: &[T], mut one: impl FnMut(&mut Self, &T)) {

@@ -16,9 +16,9 @@ mod vtable;
 mod walk;
 
 use std::{
-    cell::OnceCell,
     cmp::Reverse,
     collections::{BTreeSet, HashSet},
+    sync::OnceLock,
 };
 
 use super::{
@@ -55,7 +55,7 @@ pub struct Comparison<'c> {
     /// Symbols that nothing describes, and on which side.
     undescribed: Vec<(&'c Symbol, &'static str)>,
     /// What is described completely on both sides, by name with scopes and without.
-    described: OnceCell<HashSet<String>>,
+    described: OnceLock<HashSet<String>>,
 }
 
 impl<'c> Comparison<'c> {
@@ -67,7 +67,7 @@ impl<'c> Comparison<'c> {
             new,
             changed: Vec::new(),
             undescribed: old.unknown.iter().map(nowhere).collect(),
-            described: OnceCell::new(),
+            described: OnceLock::new(),
         };
         if old.fingerprint() == new.fingerprint() {
             return found;

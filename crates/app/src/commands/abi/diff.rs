@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{code, coloured, effect_name, evidence_names, reason, verdict_name};
 use crate::{
     failure::Outcome,
+    host::Host,
     ops::abi::diff::{Judged, Report, Request, diff as compare},
     output::{Printer, bold, count},
 };
@@ -15,10 +16,10 @@ const SHOWN: usize = 12;
 /// How many consumers of one verdict are named to people.
 const NAMED: usize = 6;
 
-pub(super) fn diff(printer: &Printer, request: &Request<'_>) -> Outcome {
-    let report = compare(request)?;
+pub(super) fn diff(host: &Host, printer: &Printer, request: &Request<'_>) -> Outcome {
+    let report = compare(host, request)?;
     let data = json!({
-        "old": request.old, "new": request.new,
+        "old": request.old, "new": request.new, "milliseconds": report.timings,
         "verdicts": report.judged.iter().map(|judged| json!({
             "library": judged.library, "consumer": judged.consumer,
             "verdict": verdict_name(judged.judgement.verdict),

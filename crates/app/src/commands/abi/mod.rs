@@ -1,5 +1,6 @@
 //! `aleph abi`: what binaries promise, and what happens to their consumers when they change.
 
+mod check;
 mod diff;
 mod show;
 
@@ -21,14 +22,34 @@ const REBUILD: u8 = 10;
 /// Exit code: it cannot be told.
 const UNKNOWN: u8 = 11;
 
-pub(crate) fn run(_host: &Host, printer: &Printer, command: &AbiCommand) -> Outcome {
+pub(crate) fn run(host: &Host, printer: &Printer, command: &AbiCommand) -> Outcome {
     match command {
-        AbiCommand::Show { what } => show::show(printer, what),
-        AbiCommand::Diff { old, new, consumers, with, debug, old_headers, new_headers, accept, suppress } => {
+        AbiCommand::Show { what } => show::show(host, printer, what),
+        AbiCommand::Check { view, generation } => {
+            let named = view.as_ref().map(|view| host.with_view(view));
+            check::check(named.as_ref().unwrap_or(host), printer, *generation)
+        }
+        AbiCommand::Diff {
+            old,
+            new,
+            consumers,
+            stored_consumers,
+            with,
+            debug,
+            old_headers,
+            new_headers,
+            accept,
+            suppress,
+        } => {
             let headers = old_headers.as_deref().zip(new_headers.as_deref());
             let accept_symbols = accept.is_some();
             let suppress = suppress.as_deref();
-            diff::diff(printer, &Request { old, new, consumers, with, debug, headers, accept_symbols, suppress })
+            let everybody = *stored_consumers;
+            diff::diff(
+                host,
+                printer,
+                &Request { old, new, consumers, everybody, with, debug, headers, accept_symbols, suppress },
+            )
         }
     }
 }

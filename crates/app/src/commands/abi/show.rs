@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use super::UNKNOWN;
 use crate::{
     failure::Outcome,
-    ops::abi::side::{Binary, Keep, Side},
+    host::Host,
+    ops::abi::side::{Binary, Finder, Keep},
     output::{Printer, bold, count, table, yellow},
 };
 
-pub(super) fn show(printer: &Printer, path: &Path) -> Outcome {
-    let side = Side::read(path, Keep::Facts)?;
+pub(super) fn show(host: &Host, printer: &Printer, name: &Path) -> Outcome {
+    let side = Finder::new(host).side(name, Keep::Facts)?;
     let files: Vec<Value> = side.binaries.iter().map(describe).collect();
     let unread: Vec<Value> = side.unread.iter().map(|(file, why)| json!({ "file": file, "why": why })).collect();
     let data = json!({ "files": files, "unread": unread });

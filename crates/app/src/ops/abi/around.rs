@@ -1,12 +1,11 @@
 //! Where other libraries of a process are looked for: what was named, beside the provider, and on this host.
 
 use std::{
-    cell::RefCell,
     collections::HashMap,
     fs,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use aleph_abi::{
@@ -16,8 +15,8 @@ use aleph_abi::{
 
 use super::side::Side;
 
-/// Directories in which this host's own dynamic linker looks.
-const HOST: [&str; 5] = ["/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+/// Directories in which a dynamic linker looks, below the root.
+const LIBRARIES: [&str; 5] = ["usr/local/lib", "lib64", "usr/lib64", "lib", "usr/lib"];
 
 /// Libraries of one state, by soname.
 pub(crate) struct Libraries {
@@ -25,20 +24,23 @@ pub(crate) struct Libraries {
     known: HashMap<Vec<u8>, Arc<Facts>>,
     beside: Vec<PathBuf>,
     host: Vec<PathBuf>,
-    read: RefCell<HashMap<PathBuf, Option<Arc<Facts>>>>,
+    read: Mutex<HashMap<PathBuf, Option<Arc<Facts>>>>,
 }
 
 impl Libraries {
-    /// Those of `sides`, of which the last is what is judged; then those beside it, and those of this host.
-    pub(crate) fn new(platform: Platform, sides: &[&Side]) -> Self {
+    /// Those of `sides`, of which the last is what is judged; then those beside it, in `places`, and of this host.
+    pub(crate) fn new(platform: Platform, sides: &[&Side], places: &[PathBuf]) -> Self {
         let mut known = HashMap::new();
         for binary in sides.iter().flat_map(|side| &side.binaries) {
-            if let Some(soname) = binary.facts.soname().filter(|_| binary.facts.platform() == platform) {
+            // Facts of which a part is lost are as good as none.
+            let is_fine = |_: &&[u8]| binary.facts.platform() == platform && !binary.facts.is_lost();
+            if let Some(soname) = binary.facts.soname().filter(is_fine) {
                 known.entry(soname.to_vec()).or_insert_with(|| Arc::clone(&binary.facts));
             }
         }
         let beside = sides.last().map(|side| beside(side)).unwrap_or_default();
-        Self { platform, known, beside, host: of_host(), read: RefCell::default() }
+        let host = places.iter().cloned().chain(library_directories(Path::new("/"))).collect();
+        Self { platform, known, beside, host, read: Mutex::default() }
     }
 
     /// As one consumer finds them, which looks at places of its own before it looks at the host's.
@@ -52,12 +54,13 @@ impl Libraries {
     }
 
     fn read(&self, path: PathBuf) -> Option<Arc<Facts>> {
-        if let Some(known) = self.read.borrow().get(&path) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = read.get(&path) {
             return known.clone();
         }
         let facts = fs::read(&path).ok().and_then(|bytes| elf::read(&bytes).ok());
         let facts = facts.filter(|facts| facts.platform() == self.platform).map(Arc::new);
-        self.read.borrow_mut().insert(path, facts.clone());
+        read.insert(path, facts.clone());
         facts
     }
 }
@@ -92,14 +95,15 @@ fn beside(side: &Side) -> Vec<PathBuf> {
     }
 }
 
-/// Where this host has libraries, those of several machines included.
-fn of_host() -> Vec<PathBuf> {
+/// Where there are libraries below `root`, those of several machines included.
+pub(crate) fn library_directories(root: &Path) -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = Vec::new();
-    for directory in HOST {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        let of_machine = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("-linux-gnu"));
+    for directory in LIBRARIES.map(|directory| root.join(directory)) {
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let of_machine =
+            entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-linux-gnu"));
         directories.extend(of_machine.filter(|path| path.is_dir()));
-        directories.push(directory.into());
+        directories.push(directory);
     }
     directories
 }

@@ -12,20 +12,28 @@ use aleph_abi::{
     types::{Comparison, Interface},
 };
 
+use aleph_store::parallel;
+
 use super::{
     around::Libraries,
     pairs::{Matched, matched},
-    side::{Binary, Keep, Side},
+    side::{Binary, Finder, Keep, Package, Side},
     suppress,
     types::{Debug, PublicHeaders},
 };
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    host::Host,
+    ops::timings::Timings,
+};
 
 /// What is to be compared.
 pub(crate) struct Request<'a> {
     pub(crate) old: &'a Path,
     pub(crate) new: &'a Path,
     pub(crate) consumers: &'a [PathBuf],
+    /// Whether everything in the store that needs the old provider is a consumer, too.
+    pub(crate) everybody: bool,
     /// Other libraries of the process.
     pub(crate) with: &'a [PathBuf],
     /// Where debug information is.
@@ -52,14 +60,21 @@ pub(crate) struct Report {
     /// All that counts, the worst first.
     pub(crate) reasons: Vec<Change>,
     pub(crate) judged: Vec<Judged>,
+    pub(crate) timings: Timings,
 }
 
 /// Compares and judges.
-pub(crate) fn diff(request: &Request<'_>) -> Outcome<Report> {
+pub(crate) fn diff(host: &Host, request: &Request<'_>) -> Outcome<Report> {
     let known = request.suppress.map(suppress::read).transpose()?.unwrap_or_default();
-    let (old, new) = (Side::read(request.old, Keep::Bytes)?, Side::read(request.new, Keep::Bytes)?);
-    let consumers = read_all(request.consumers)?;
-    let with = read_all(request.with)?;
+    let finder = Finder::new(host);
+    let (old, new) = (finder.side(request.old, Keep::Bytes)?, finder.side(request.new, Keep::Bytes)?);
+    let read_all = |names: &[PathBuf]| names.iter().map(|name| finder.side(name, Keep::Facts)).collect::<Outcome<_>>();
+    let (mut consumers, with): (Vec<Side>, Vec<Side>) = (read_all(request.consumers)?, read_all(request.with)?);
+    let mut timings = Timings::default();
+    if request.everybody {
+        consumers.extend(timings.measure("facts", || finder.consumers_of(&old))?);
+    }
+    let places = finder.libraries();
     let mut judged: Vec<Judged> = [&old, &new].into_iter().chain(&consumers).flat_map(unread).collect();
     let pairs = matched(&old, &new);
     if pairs.is_empty() && judged.is_empty() {
@@ -68,18 +83,15 @@ pub(crate) fn diff(request: &Request<'_>) -> Outcome<Report> {
     }
     let headers = request.headers.map(|(old, new)| PublicHeaders::read(old, new)).transpose()?;
     let headers = headers.as_ref();
-    let work = Work { request, old: &old, new: &new, consumers: &consumers, with: &with, headers, known: &known };
+    let (consumers, with) = (&consumers, &with);
+    let work = Work { request, old: &old, new: &new, consumers, with, places: &places, headers, known: &known };
     for pair in &pairs {
-        work.judge(pair, &mut judged);
+        timings.measure("verdicts", || work.judge(pair, &mut judged))?;
     }
     if pairs.len() > 1 {
         drop_unused(&mut judged);
     }
-    Ok(sum_up(judged))
-}
-
-fn read_all(paths: &[PathBuf]) -> Outcome<Vec<Side>> {
-    paths.iter().map(|path| Side::read(path, Keep::Facts)).collect()
+    Ok(sum_up(judged, timings))
 }
 
 /// Files that cannot be read are no argument for anything.
@@ -99,38 +111,49 @@ struct Work<'a> {
     new: &'a Side,
     consumers: &'a [Side],
     with: &'a [Side],
+    /// Where else libraries are, before those of this host.
+    places: &'a [PathBuf],
     headers: Option<&'a PublicHeaders>,
     known: &'a [Suppression],
 }
 
 impl Work<'_> {
-    fn judge(&self, matched: &Matched<'_>, judged: &mut Vec<Judged>) {
+    fn judge(&self, matched: &Matched<'_>, judged: &mut Vec<Judged>) -> Outcome<()> {
         let library = match matched.old.facts.soname() {
             Some(soname) => String::from_utf8_lossy(soname).into_owned(),
             None => matched.old.label.clone(),
         };
         let of_side = |side| side_consumers(side).map(Some);
-        let nobody = self.consumers.is_empty().then_some(None);
+        let nobody = (self.consumers.is_empty() && !self.request.everybody).then_some(None);
         let consumers = self.consumers.iter().flat_map(of_side).chain(nobody);
-        let is_same = matched.new.is_some_and(|new| loads_the_same(&matched.old.bytes, &new.bytes));
+        let is_same = matched.new.is_some_and(|new| load_the_same(matched.old, new));
         let types = matched.new.filter(|_| !is_same).and_then(|new| self.types(matched.old, new));
         let comparison = types.as_ref().map(|(old, new)| Comparison::new(old, new));
         let pair = matched.new.map(|new| self.prepare((matched.old, new, is_same), comparison.as_ref()));
-        for consumer in consumers {
+        let judge = |(): &mut (), consumer: &Option<(&Side, &Binary)>| {
             let facts = consumer.map(|(_, binary)| &*binary.facts);
             let judgement = match &pair {
-                Some(prepared) => prepared.judge(consumer, self),
+                Some(prepared) => prepared.judge(*consumer, self),
                 None => gone(&library, &matched.old.facts, facts),
             };
             let consumer = consumer.map(|(_, binary)| binary.label.clone());
-            judged.push(Judged { library: library.clone(), consumer, judgement });
-        }
+            Ok::<_, Failure>(Judged { library: library.clone(), consumer, judgement })
+        };
+        judged.extend(parallel::map(&consumers.collect::<Vec<_>>(), || (), judge)?);
+        Ok(())
     }
 
     /// The types of both sides, where both have any.
     fn types(&self, old: &Binary, new: &Binary) -> Option<(Interface, Interface)> {
         let debug = Debug::in_directories(self.request.debug);
-        Some((debug.interface(self.old, old)?, debug.interface(self.new, new)?))
+        if !debug.may_have(self.old, old) || !debug.may_have(self.new, new) {
+            return None;
+        }
+        std::thread::scope(|scope| {
+            let new = scope.spawn(|| debug.interface(self.new, new));
+            let old = debug.interface(self.old, old);
+            Some((old?, new.join().ok()??))
+        })
     }
 
     /// What is the same for all consumers of a library.
@@ -141,7 +164,7 @@ impl Work<'_> {
     ) -> Prepared<'a> {
         let others = |side| {
             let sides: Vec<&Side> = self.with.iter().chain([side]).collect();
-            Libraries::new(new.facts.platform(), &sides)
+            Libraries::new(new.facts.platform(), &sides, self.places)
         };
         Prepared {
             pair: Pair::new(&old.facts, &new.facts),
@@ -156,11 +179,10 @@ impl Work<'_> {
     /// Whether both sides are versions of one package that promises this soname to others (`shlibs`).
     fn is_declared(&self, library: &Facts) -> bool {
         let (Some(old), Some(new)) = (&self.old.package, &self.new.package) else { return false };
-        let promises = |package: &aleph_exchange::deb::Contents| {
-            let shlibs = package.members.get("shlibs").map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
-            library.soname().is_some_and(|soname| promised(&shlibs, &String::from_utf8_lossy(soname)))
+        let promises = |package: &Package| {
+            library.soname().is_some_and(|soname| promised(&package.shlibs, &String::from_utf8_lossy(soname)))
         };
-        old.control.name == new.control.name && promises(old) && promises(new)
+        old.name == new.name && promises(old) && promises(new)
     }
 }
 
@@ -202,6 +224,10 @@ fn side_consumers(side: &Side) -> impl Iterator<Item = (&Side, &Binary)> {
     side.binaries.iter().map(move |binary| (side, binary))
 }
 
+fn load_the_same(old: &Binary, new: &Binary) -> bool {
+    old.bytes().zip(new.bytes()).is_some_and(|(old, new)| loads_the_same(&old, &new))
+}
+
 /// Whether a `shlibs` file has a line for the soname: `[type:] NAME VERSION DEPENDENCY…`, for `NAME.so.VERSION` or
 /// `NAME-VERSION.so`. Source: deb-shlibs(5).
 fn promised(shlibs: &str, soname: &str) -> bool {
@@ -232,7 +258,7 @@ fn drop_unused(judged: &mut Vec<Judged>) {
     });
 }
 
-fn sum_up(judged: Vec<Judged>) -> Report {
+fn sum_up(judged: Vec<Judged>, timings: Timings) -> Report {
     let verdict = judged.iter().map(|judged| judged.judgement.verdict).max().unwrap_or(Verdict::Unknown);
     let mut deciding = judged.iter().map(|judged| &judged.judgement).filter(|judgement| judgement.verdict == verdict);
     let mut evidence = deciding.next().map(|judgement| judgement.evidence.clone()).unwrap_or_default();
@@ -249,7 +275,7 @@ fn sum_up(judged: Vec<Judged>) -> Report {
     let mut reasons: Vec<Change> = judged.iter().flat_map(|judged| judged.judgement.reasons.iter().cloned()).collect();
     reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
     reasons.dedup();
-    Report { verdict, evidence, reasons, judged }
+    Report { verdict, evidence, reasons, judged, timings }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Judging binaries: from files, packages and directories to verdicts.
 
 pub(crate) mod around;
+pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod pairs;
 pub(crate) mod side;
+pub(crate) mod stored;
 pub(crate) mod suppress;
 mod types;

@@ -1,18 +1,26 @@
 //! One side of a comparison: a file, the ELF files of a Debian package, or those below a directory.
 
 use std::{
-    collections::BTreeMap,
+    borrow::Cow,
+    cell::OnceCell,
+    collections::{BTreeMap, HashSet},
     error::Error,
     fs::{self, File},
     io::{self, Read},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use aleph_abi::elf::{self, ElfError, Facts};
-use aleph_exchange::deb::{Contents, Found, Limits, read_contents};
+use aleph_abi::elf::{self, Facts};
+use aleph_exchange::deb::{Found, Limits, read_contents};
+use aleph_store::parallel;
 
-use crate::failure::{Failure, Outcome};
+use super::stored::Stored;
+use crate::{
+    failure::{Failure, Outcome},
+    host::Host,
+};
 
 /// The most ELF files that are read of one package or directory.
 const MOST: usize = 100_000;
@@ -22,10 +30,37 @@ pub(crate) struct Binary {
     /// Where it is, for messages: the file's own path, or its path in the package or directory.
     pub(crate) label: String,
     pub(crate) facts: Arc<Facts>,
-    /// Where its exports are, in their order.
-    pub(crate) addresses: Vec<u64>,
-    /// Its bytes, where types may be read of it.
-    pub(crate) bytes: Vec<u8>,
+    content: Content,
+}
+
+/// Where the bytes of a binary are, should they be looked at again.
+enum Content {
+    File(PathBuf),
+    Kept(Vec<u8>),
+    Gone,
+}
+
+impl Binary {
+    /// One whose bytes are in a file.
+    pub(crate) fn at(label: String, facts: Arc<Facts>, path: PathBuf) -> Self {
+        Self { label, facts, content: Content::File(path) }
+    }
+
+    /// Its bytes, unless they were not kept or are gone.
+    pub(crate) fn bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match &self.content {
+            Content::File(path) => fs::read(path).ok().map(Cow::Owned),
+            Content::Kept(bytes) => Some(Cow::Borrowed(bytes)),
+            Content::Gone => None,
+        }
+    }
+}
+
+/// What counts of a package.
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// The sonames that it promises to others: see deb-shlibs(5).
+    pub(crate) shlibs: String,
 }
 
 /// What was found under one name of the command line.
@@ -38,43 +73,98 @@ pub(crate) struct Side {
     /// ELF files that cannot be read, and why.
     pub(crate) unread: Vec<(String, String)>,
     /// What the package says, if it is one.
-    pub(crate) package: Option<Contents>,
+    pub(crate) package: Option<Package>,
+    /// Where its debug information is known to be.
+    pub(crate) debug: Vec<PathBuf>,
 }
 
-/// Whether the bytes of the files are kept.
+/// Whether the bytes of what is in a package file are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
     Bytes,
     Facts,
 }
 
+/// Finds what the names of a command line mean: files first, then packages of the store, which need not be there.
+pub(crate) struct Finder<'a> {
+    host: &'a Host,
+    stored: OnceCell<Stored>,
+}
+
+impl<'a> Finder<'a> {
+    pub(crate) fn new(host: &'a Host) -> Self {
+        Self { host, stored: OnceCell::new() }
+    }
+
+    /// Reads what `name` means.
+    pub(crate) fn side(&self, name: &Path, keep: Keep) -> Outcome<Side> {
+        let unreadable = match fs::metadata(name) {
+            Ok(_) => return Side::read(name, keep),
+            Err(error) => unreadable(name, error),
+        };
+        let package = name.to_str().filter(|text| !text.contains('/') && !text.ends_with(".deb"));
+        let Some(package) = package else { return Err(unreadable) };
+        if self.stored.get().is_none() {
+            let hint = "it is no file, and there is no store that could have a package of this name";
+            let _ = self.stored.set(Stored::open(self.host).map_err(|_| unreadable.hint(hint))?);
+        }
+        let stored = self.stored.get().expect("it was just set");
+        stored.side(self.host, package)
+    }
+
+    /// Everything in the store that needs a library of `provider`, but for other versions of the same package; and what may
+    /// need it and cannot be read.
+    pub(crate) fn consumers_of(&self, provider: &Side) -> Outcome<Vec<Side>> {
+        if self.stored.get().is_none() {
+            let _ = self.stored.set(Stored::open(self.host)?);
+        }
+        let sonames: HashSet<&[u8]> = provider.binaries.iter().filter_map(|binary| binary.facts.soname()).collect();
+        let mut all = self.stored.get().expect("it was just set").everything()?;
+        let is_version = |side: &Side| {
+            let name = side.path.to_str().and_then(|path| path.split_once('=')).map(|(name, _)| name);
+            provider.package.as_ref().is_some_and(|package| Some(package.name.as_str()) == name)
+        };
+        all.retain(|side| !is_version(side));
+        for side in &mut all {
+            side.binaries.retain(|binary| binary.facts.needed().any(|soname| sonames.contains(soname)));
+        }
+        all.retain(|side| !side.binaries.is_empty() || !side.unread.is_empty());
+        Ok(all)
+    }
+
+    /// The directories of libraries of the current view, if a package of the store was named and there is a view.
+    pub(crate) fn libraries(&self) -> Vec<PathBuf> {
+        self.stored.get().map(|stored| stored.library_directories(self.host)).unwrap_or_default()
+    }
+}
+
 impl Side {
-    /// Reads what is at `path`.
-    pub(crate) fn read(path: &Path, keep: Keep) -> Outcome<Self> {
+    pub(crate) fn new(path: PathBuf, is_file: bool) -> Self {
+        let (binaries, unread, debug) = (Vec::new(), Vec::new(), Vec::new());
+        Self { path, is_file, binaries, unread, package: None, debug }
+    }
+
+    fn read(path: &Path, keep: Keep) -> Outcome<Self> {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
-        let (path, is_file) = (path.to_owned(), false);
-        let mut side = Self { path, is_file, binaries: Vec::new(), unread: Vec::new(), package: None };
+        let mut side = Self::new(path.to_owned(), metadata.is_file());
         if metadata.is_dir() {
-            side.read_directory(keep)?;
-        } else if side.path.extension().is_some_and(|extension| extension == "deb") {
+            side.read_directory()?;
+        } else if path.extension().is_some_and(|extension| extension == "deb") {
+            side.is_file = false;
             side.read_package(keep)?;
         } else {
-            side.is_file = true;
-            let bytes = fs::read(&side.path).map_err(|error| unreadable(&side.path, error))?;
-            side.add(side.path.display().to_string(), bytes, keep);
+            let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
+            side.add(path.display().to_string(), elf::read(&bytes).map_err(|error| chain(&error)), || {
+                Content::File(path.to_owned())
+            });
         }
         Ok(side)
     }
 
-    fn add(&mut self, label: String, bytes: Vec<u8>, keep: Keep) {
-        match elf::read_with_addresses(&bytes) {
-            Ok((facts, addresses)) => {
-                let bytes = if keep == Keep::Bytes { bytes } else { Vec::new() };
-                self.binaries.push(Binary { label, facts: Arc::new(facts), addresses, bytes });
-            }
-            // Files of debug information lie beside what is looked for, and say nothing themselves.
-            Err(ElfError::Missing { .. }) if !self.is_file && is_debug(&label) => {}
-            Err(error) => self.unread.push((label, chain(&error))),
+    fn add(&mut self, label: String, facts: Result<Facts, String>, content: impl FnOnce() -> Content) {
+        match facts {
+            Ok(facts) => self.binaries.push(Binary { label, facts: Arc::new(facts), content: content() }),
+            Err(why) => self.unread.push((label, why)),
         }
     }
 
@@ -83,49 +173,62 @@ impl Side {
         let limits = Limits { data: 8 << 30, ..Limits::default() };
         let contents = read_contents(&path, &limits, &mut |path, found| {
             if let Found::File(_, reader) = found
+                && !is_debug(path.as_str())
                 && let Some(bytes) = read_binary(reader)?
                 && self.binaries.len() < MOST
             {
-                self.add(path.to_string(), bytes, keep);
+                let facts = elf::read(&bytes).map_err(|error| chain(&error));
+                let content = || if keep == Keep::Bytes { Content::Kept(bytes) } else { Content::Gone };
+                self.add(path.to_string(), facts, content);
             }
             Ok(())
-        });
-        self.package = Some(contents?);
+        })?;
+        let shlibs = contents.members.get("shlibs").map(|text| String::from_utf8_lossy(text).into_owned());
+        self.package = Some(Package { name: contents.control.name, shlibs: shlibs.unwrap_or_default() });
         Ok(())
     }
 
-    fn read_directory(&mut self, keep: Keep) -> Outcome<()> {
-        let mut open = vec![self.path.clone()];
-        // One file has several names in a directory of libraries.
-        let mut files: BTreeMap<(u64, u64), PathBuf> = BTreeMap::new();
-        while let Some(directory) = open.pop() {
-            for entry in fs::read_dir(&directory).map_err(|error| unreadable(&directory, error))? {
-                let entry = entry.map_err(|error| unreadable(&directory, error))?;
-                let kind = entry.file_type().map_err(|error| unreadable(&entry.path(), error))?;
-                if kind.is_dir() {
-                    open.push(entry.path());
-                } else if kind.is_file() && files.len() < MOST {
-                    let metadata = entry.metadata().map_err(|error| unreadable(&entry.path(), error))?;
-                    let id = std::os::unix::fs::MetadataExt::dev(&metadata);
-                    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-                    let known = files.entry((id, inode)).or_insert_with(|| entry.path());
-                    if entry.path() < *known {
-                        *known = entry.path();
-                    }
-                }
-            }
-        }
-        let mut files: Vec<PathBuf> = files.into_values().collect();
-        files.sort();
-        for path in files {
-            let mut file = File::open(&path).map_err(|error| unreadable(&path, error))?;
-            if let Some(bytes) = read_binary(&mut file).map_err(|error| unreadable(&path, error))? {
+    fn read_directory(&mut self) -> Outcome<()> {
+        let files = files_below(&self.path)?;
+        let read = |(): &mut (), path: &PathBuf| {
+            let mut file = File::open(path).map_err(|error| unreadable(path, error))?;
+            let bytes = read_binary(&mut file).map_err(|error| unreadable(path, error))?;
+            Ok::<_, Failure>(bytes.map(|bytes| elf::read(&bytes).map_err(|error| chain(&error))))
+        };
+        let found = parallel::map(&files, || (), read)?;
+        for (path, facts) in files.into_iter().zip(found) {
+            if let Some(facts) = facts {
                 let label = path.strip_prefix(&self.path).unwrap_or(&path).display().to_string();
-                self.add(label, bytes, keep);
+                self.add(label, facts, || Content::File(path));
             }
         }
         Ok(())
     }
+}
+
+/// All regular files below a directory, sorted, but for those of debug information: they lie beside what is looked for,
+/// and say nothing themselves. One file has several names in a directory of libraries.
+fn files_below(directory: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut open = vec![directory.to_owned()];
+    let mut files: BTreeMap<(u64, u64), PathBuf> = BTreeMap::new();
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).map_err(|error| unreadable(&directory, error))? {
+            let entry = entry.map_err(|error| unreadable(&directory, error))?;
+            let kind = entry.file_type().map_err(|error| unreadable(&entry.path(), error))?;
+            if kind.is_dir() {
+                open.push(entry.path());
+            } else if kind.is_file() && files.len() < MOST && !is_debug(&entry.path().to_string_lossy()) {
+                let metadata = entry.metadata().map_err(|error| unreadable(&entry.path(), error))?;
+                let known = files.entry((metadata.dev(), metadata.ino())).or_insert_with(|| entry.path());
+                if entry.path() < *known {
+                    *known = entry.path();
+                }
+            }
+        }
+    }
+    let mut files: Vec<PathBuf> = files.into_values().collect();
+    files.sort();
+    Ok(files)
 }
 
 /// All bytes of an ELF file or archive; nothing of any other file.
@@ -139,7 +242,8 @@ fn read_binary(reader: &mut dyn Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn is_debug(label: &str) -> bool {
+/// Whether a path is one of a file that holds debug information of another.
+pub(crate) fn is_debug(label: &str) -> bool {
     label.ends_with(".debug") || label.contains("lib/debug/")
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use aleph_abi::{
     dwarf::{self, DebugFiles},
-    exported,
+    elf, exported,
     headers::{Headers, read_directory},
     types::{Interface, View},
 };
@@ -29,28 +29,43 @@ impl<'a> Debug<'a> {
         Self { directories: directories.iter().map(PathBuf::as_path).chain([Path::new(HOST)]).collect() }
     }
 
-    fn find(&self, side: &Side, binary: &Binary) -> Option<DebugFiles> {
+    /// Where a binary is, as debug information names it, and where that may be.
+    fn places<'b>(&'b self, side: &'b Side, binary: &Binary) -> (PathBuf, Vec<&'b Path>) {
         let path = match (&side.package, side.is_file) {
             (Some(_), _) => Path::new("/").join(&binary.label),
             (None, true) => side.path.clone(),
             (None, false) => side.path.join(&binary.label),
         };
-        match (binary.bytes.is_empty(), &side.package) {
-            (false, _) => dwarf::find_of(&path, binary.bytes.clone(), &self.directories).ok(),
-            (true, None) => dwarf::find(&path, &self.directories).ok(),
-            (true, Some(_)) => None,
+        let directories = side.debug.iter().map(PathBuf::as_path).chain(self.directories.iter().copied());
+        (path, directories.collect())
+    }
+
+    /// Whether there may be types of a binary; no file is read to find out.
+    pub(crate) fn may_have(&self, side: &Side, binary: &Binary) -> bool {
+        let (path, directories) = self.places(side, binary);
+        dwarf::may_be_there(&path, &binary.facts, &directories)
+    }
+
+    /// The debug files of a binary, and its bytes.
+    fn find(&self, side: &Side, binary: &Binary) -> Option<(DebugFiles, Vec<u8>)> {
+        if !self.may_have(side, binary) {
+            return None;
         }
+        let (path, directories) = self.places(side, binary);
+        let bytes = binary.bytes()?;
+        Some((dwarf::find_of(&path, bytes.to_vec(), &directories).ok()?, bytes.into_owned()))
     }
 
     /// The types of what a library exports. What cannot be read counts as not there: then the verdict is the poorer for it.
     pub(crate) fn interface(&self, side: &Side, library: &Binary) -> Option<Interface> {
-        let files = self.find(side, library)?;
-        files.with(|input| dwarf::read(input, &exported(&library.facts, &library.addresses))).ok()
+        let (files, bytes) = self.find(side, library)?;
+        let (facts, addresses) = elf::read_with_addresses(&bytes).ok()?;
+        files.with(|input| dwarf::read(input, &exported(&facts, &addresses))).ok()
     }
 
     /// What a consumer knows of types.
     pub(crate) fn view(&self, side: &Side, consumer: &Binary) -> Option<View> {
-        self.find(side, consumer)?.with(dwarf::view).ok()
+        self.find(side, consumer)?.0.with(dwarf::view).ok()
     }
 }
 

@@ -1,0 +1,137 @@
+//! Whether all that a view holds can run: every program with its libraries, as the view's dynamic linker finds them.
+
+mod tree;
+
+use std::collections::{BTreeMap, HashSet};
+
+use aleph_abi::{
+    Change, Effect, Evidence, Verdict,
+    closure::{Member, Problem, Space, is_program},
+    elf::{Facts, FileKind},
+};
+use aleph_component::Node;
+use aleph_view::Generation;
+
+use self::tree::Tree;
+use super::stored::{Found, Stored};
+use crate::failure::Outcome;
+
+/// What was found.
+pub(crate) struct Checked {
+    pub(crate) programs: usize,
+    pub(crate) libraries: usize,
+    pub(crate) verdict: Verdict,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) reasons: Vec<Change>,
+}
+
+/// Checks a generation, and against another, that was before it, what is bound otherwise now.
+pub(crate) fn check(stored: &Stored, generation: &Generation, before: Option<&Generation>) -> Outcome<Checked> {
+    let state = State::read(stored, generation)?;
+    let before = before.map(|before| State::read(stored, before)).transpose()?;
+    let at = |path: &str| state.at(path);
+    let space = Space::new(state.members(), &at, &state.tree.directories);
+    let then_at = |path: &str| before.as_ref()?.at(path);
+    let then = before.as_ref().map(|then| Space::new(then.members(), &then_at, &then.tree.directories));
+    // The same file before, and what it made then.
+    let earlier = |file: usize| Some((then.as_ref()?, then.as_ref()?.process(then_at(&state.files[file].0)?)));
+    let (programs, libraries) = state.roots();
+    let (mut used, mut known) = (HashSet::new(), HashSet::new());
+    let mut reasons: Vec<Change> = state.unread.clone();
+    for &program in &programs {
+        let process = space.process(program);
+        used.extend(space.members(&process).map(|member| member.path.to_owned()));
+        let new = process.problems.iter().filter(|problem| known.insert((*problem).clone()));
+        reasons.extend(new.map(|problem| change(Effect::Breaks, problem.to_string())));
+        if let Some((then, was)) = earlier(program) {
+            let diverted = space.diverted(&process, &was, then);
+            reasons.extend(diverted.iter().map(|problem| change(Effect::Unclear, problem.to_string())));
+        }
+    }
+    for &library in libraries.iter().filter(|&&library| !used.contains(&state.files[library].0)) {
+        let problems = space.process(library).problems;
+        let Some(text) = told(&state.files[library].0, &problems) else { continue };
+        // What could be opened before is missed; what never could comes with what its package recommends or suggests.
+        let could = earlier(library).is_some_and(|(_, was)| was.problems.is_empty());
+        reasons.push(change(if could { Effect::Unclear } else { Effect::Compatible }, text));
+    }
+    reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
+    let verdict = match reasons.first().map(|worst| worst.effect) {
+        Some(Effect::Breaks) => Verdict::Rebuild,
+        Some(Effect::Unclear) => Verdict::Unknown,
+        Some(Effect::Compatible) | None => Verdict::Relink,
+    };
+    let evidence = vec![Evidence::Symbols];
+    Ok(Checked { programs: programs.len(), libraries: libraries.len(), verdict, evidence, reasons })
+}
+
+fn change(effect: Effect, text: String) -> Change {
+    Change { effect, symbol: String::new(), text }
+}
+
+/// What is wrong with a library that no program needs, in one line.
+fn told(path: &str, problems: &[Problem]) -> Option<String> {
+    let missing: Vec<&str> = problems.iter().filter_map(Problem::soname).collect();
+    match problems {
+        [] => None,
+        _ if !missing.is_empty() => Some(format!("{path} cannot be opened without {}", missing.join(" and "))),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} like that)", rest.len()) };
+            Some(format!("{first}{more}; only who opens {path} would meet it"))
+        }
+    }
+}
+
+/// A generation's files.
+struct State {
+    tree: Tree,
+    /// Path and facts, sorted by path.
+    files: Vec<(String, std::sync::Arc<Facts>)>,
+    /// What cannot be read.
+    unread: Vec<Change>,
+}
+
+impl State {
+    fn read(stored: &Stored, generation: &Generation) -> Outcome<Self> {
+        let tree = Tree::read(stored.store(), generation)?;
+        let components = generation.packages.iter().map(|package| package.component);
+        let components = components.chain(generation.capture.map(|capture| capture.component));
+        let components: Vec<_> = components.collect();
+        let mut binaries = HashSet::new();
+        for entry in stored.binaries(&components)?.iter().flatten() {
+            binaries.extend(if let Node::File { digest, .. } = entry.node { Some(digest) } else { None });
+        }
+        let files: BTreeMap<&String, _> = tree.files().filter(|(_, (digest, _))| binaries.contains(digest)).collect();
+        let contents: Vec<_> = files.values().copied().collect();
+        let (mut known, mut unread) = (Vec::new(), Vec::new());
+        for (path, found) in files.into_keys().zip(stored.facts(&contents)) {
+            let path = format!("/{path}");
+            match found {
+                Found::Ok(facts) => known.push((path, facts)),
+                Err(why) => {
+                    let text = format!("{path} cannot be read: {why}");
+                    unread.push(Change { effect: Effect::Unclear, symbol: String::new(), text });
+                }
+            }
+        }
+        Ok(Self { tree, files: known, unread })
+    }
+
+    fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.files.iter().map(|(path, facts)| Member { path, facts })
+    }
+
+    /// The file that a path leads to.
+    fn at(&self, path: &str) -> Option<usize> {
+        let path = format!("/{}", self.tree.resolve(path)?);
+        self.files.binary_search_by(|(known, _)| known.as_str().cmp(&path)).ok()
+    }
+
+    /// Programs, and libraries.
+    fn roots(&self) -> (Vec<usize>, Vec<usize>) {
+        let dynamic = (0..self.files.len()).filter(|&file| self.files[file].1.is_dynamic());
+        let (programs, rest): (Vec<usize>, Vec<usize>) = dynamic.partition(|&file| is_program(&self.files[file].1));
+        let is_library = |file: &usize| self.files[*file].1.kind() == FileKind::Shared;
+        (programs, rest.into_iter().filter(is_library).collect())
+    }
+}
