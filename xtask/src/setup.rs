@@ -46,6 +46,8 @@ const PEERS: &[Need] = &[
     need("bubblewrap", "bwrap", "enters trees: the peer of run"),
     need("openssl", "openssl", "digests files: the peer of verify"),
     need("findutils", "xargs", "two processes at once"),
+    need("abigail-tools", "abidiff", "compares libraries: the peer of verdicts"),
+    need("binutils", "nm", "lists symbols: the peer of facts"),
 ];
 
 /// Brings about everything that the tests need.

@@ -136,6 +136,11 @@ impl<'a> Space<'a> {
     fn load(&self, process: &mut Process<'a>) {
         let first = process.loaded[0];
         let program = self.files[first];
+        let interpreter = program.facts.interpreter().filter(|_| is_program(program.facts)).map(lossy);
+        if let Some(soname) = interpreter.filter(|path| (self.at)(path).is_none()) {
+            let soname = soname.into_owned();
+            process.problems.push(Problem::Missing { by: program.path.to_owned(), soname });
+        }
         let mut known: HashMap<&[u8], usize> =
             program.facts.soname().map(|soname| (soname, first)).into_iter().collect();
         let mut missing: HashSet<&[u8]> = HashSet::new();

@@ -244,7 +244,7 @@ pub(crate) enum AbiCommand {
     Check {
         /// The view [default: the one that commands here act on]
         #[arg(value_name = "VIEW")]
-        view: Option<String>,
+        named: Option<String>,
         /// Another generation than the current one, such as one to go back to
         #[arg(long, value_name = "NUMBER")]
         generation: Option<u32>,

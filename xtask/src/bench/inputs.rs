@@ -93,7 +93,7 @@ impl Bench {
     }
 
     /// The packages' archives, in order; those that are not there yet are downloaded.
-    fn download(&self, packages: &[String]) -> Outcome<Vec<PathBuf>> {
+    pub(super) fn download(&self, packages: &[String]) -> Outcome<Vec<PathBuf>> {
         let directory = self.work.join("debs");
         fs::create_dir_all(&directory)?;
         let there = debs(&directory)?;
@@ -199,7 +199,7 @@ fn archive<'a>(archives: &'a [PathBuf], package: &str) -> Option<&'a PathBuf> {
     archives.iter().find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&start)))
 }
 
-fn unpack(archive: &Path, tree: &Path) -> Outcome {
+pub(super) fn unpack(archive: &Path, tree: &Path) -> Outcome {
     fs::create_dir_all(tree)?;
     output(Command::new("dpkg-deb").arg("--extract").arg(archive).arg(tree)).map(drop)
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: Aleph and other tools side by side, in the same run, in turn: A B A B.
 
+mod abi;
 mod compose;
 mod enter;
 mod import;
@@ -34,6 +35,7 @@ const COMPARISONS: &[Comparison] = &[
     Comparison { name: "enter", about: "a program in a view, against bwrap", run: enter::run },
     Comparison { name: "solve", about: "which packages are needed, against apt-get", run: solve::run },
     Comparison { name: "no-op", about: "adding what is there", run: no_op::run },
+    Comparison { name: "abi", about: "facts and verdicts, against libabigail and nm", run: abi::run },
     Comparison { name: "verify", about: "reading and proving the store, against openssl", run: verify::run },
 ];
 

@@ -19,7 +19,7 @@ const NAMED: usize = 6;
 pub(super) fn diff(host: &Host, printer: &Printer, request: &Request<'_>) -> Outcome {
     let report = compare(host, request)?;
     let data = json!({
-        "old": request.old, "new": request.new, "milliseconds": report.timings,
+        "old": request.old, "new": request.new, "timings_ms": report.timings,
         "verdicts": report.judged.iter().map(|judged| json!({
             "library": judged.library, "consumer": judged.consumer,
             "verdict": verdict_name(judged.judgement.verdict),

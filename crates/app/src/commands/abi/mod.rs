@@ -25,8 +25,8 @@ const UNKNOWN: u8 = 11;
 pub(crate) fn run(host: &Host, printer: &Printer, command: &AbiCommand) -> Outcome {
     match command {
         AbiCommand::Show { what } => show::show(host, printer, what),
-        AbiCommand::Check { view, generation } => {
-            let named = view.as_ref().map(|view| host.with_view(view));
+        AbiCommand::Check { named, generation } => {
+            let named = named.as_ref().map(|view| host.with_view(view));
             check::check(named.as_ref().unwrap_or(host), printer, *generation)
         }
         AbiCommand::Diff {
