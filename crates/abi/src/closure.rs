@@ -41,8 +41,11 @@ pub struct Space<'a> {
     /// Which files define a name.
     definers: OnceCell<HashMap<&'a [u8], Vec<usize>>>,
     /// What names lead to for files that have no directories of their own.
-    found: RefCell<HashMap<(Platform, &'a [u8]), Option<usize>>>,
+    found: RefCell<Searches<'a>>,
 }
+
+/// What a needed name led to, for files of a platform.
+type Searches<'a> = HashMap<(Platform, &'a [u8]), Option<usize>>;
 
 /// A name, and the version node that was asked for.
 type Wanted<'a> = (&'a [u8], Option<&'a [u8]>);

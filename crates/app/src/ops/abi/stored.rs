@@ -32,6 +32,9 @@ pub(crate) struct Stored {
     derived: Arc<Derived>,
 }
 
+/// Stored bytes that one thread takes.
+type Head = Mutex<Option<Vec<u8>>>;
+
 /// The facts of a content, or why there are none.
 pub(crate) type Found = Result<Arc<Facts>, Arc<str>>;
 
@@ -183,9 +186,8 @@ impl Stored {
     pub(crate) fn facts(&self, contents: &[(Digest, u16)]) -> Vec<Found> {
         let keys: Vec<&[u8; 32]> = contents.iter().map(|(digest, _)| digest.as_bytes()).collect();
         let known = self.derived.get(FACTS, &keys).into_iter();
-        let known: Vec<(Mutex<Option<Vec<u8>>>, [u8; 32])> =
-            known.map(Mutex::new).zip(keys.iter().map(|key| **key)).collect();
-        let decode = |(): &mut (), (head, key): &(Mutex<Option<Vec<u8>>>, [u8; 32])| {
+        let known: Vec<(Head, [u8; 32])> = known.map(Mutex::new).zip(keys.iter().map(|key| **key)).collect();
+        let decode = |(): &mut (), (head, key): &(Head, [u8; 32])| {
             let head = head.lock().unwrap_or_else(PoisonError::into_inner).take();
             let (derived, key) = (Arc::clone(&self.derived), *key);
             let facts = head.and_then(|head| Facts::from_head(head, move || derived.rest(FACTS, &key)).ok());
