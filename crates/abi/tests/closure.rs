@@ -22,7 +22,7 @@ fn check(first: &str, second: &str, program: &str, rebuilt_first: &str, expected
     let library = "gcc -w -shared -fPIC -nostdlib";
     workshop.run(&format!("{library} -Wl,-soname,liba.so -Wl,--version-script,map -o liba.so a.c"));
     workshop.run(&format!("{library} -Wl,-soname,libb.so -o libb.so b.c -L. -la"));
-    workshop.run("gcc -w -nostdlib -nostartfiles -e main -o main main.c -L. -lb -la");
+    workshop.run("gcc -w -nostdlib -nostartfiles -Wl,--no-dynamic-linker -e main -o main main.c -L. -lb -la");
     if !rebuilt_first.is_empty() {
         workshop.run(&format!(
             "{library} -Wl,-soname,liba.so $(cat options 2>/dev/null) -Wl,--version-script,map -o liba.so a2.c"
@@ -63,7 +63,7 @@ fn missing_and_doubled_libraries_are_told() {
     workshop.write("main.c", "int a(void), c(void); int main(void) { return a() + c(); }");
     workshop.run("for name in a a2; do gcc -shared -fPIC -nostdlib -Wl,-soname,liba.so.1 -o lib$name.so $name.c; done");
     workshop.run("gcc -shared -fPIC -nostdlib -Wl,-soname,libc.so.1 -o libc.so c.c liba.so -Wl,-rpath,'$ORIGIN/own'");
-    workshop.run("gcc -nostdlib -nostartfiles -e main -o main main.c liba.so libc.so");
+    workshop.run("gcc -nostdlib -nostartfiles -Wl,--no-dynamic-linker -e main -o main main.c liba.so libc.so");
     let check = |libraries: &[(&str, &str)], expected: &[&str]| {
         let files = [("/main", "main")].iter().chain(libraries);
         let files: Vec<_> = files.map(|(path, file)| ((*path).to_owned(), workshop.facts(file))).collect();
@@ -93,8 +93,8 @@ fn symbols_from_elsewhere_are_told() {
     workshop.write("main.c", "int a(void), b(void); int main(void) { return a() + b(); }");
     workshop.run("gcc -shared -fPIC -nostdlib -Wl,-soname,liba.so -o liba.so a.c");
     workshop.run("for name in b b2; do gcc -shared -fPIC -nostdlib -Wl,-soname,libb.so -o lib$name.so $name.c; done");
-    workshop.run("gcc -nostdlib -nostartfiles -e main -o first main.c -L. -lb -la");
-    workshop.run("gcc -nostdlib -nostartfiles -e main -o last main.c -L. -la -lb");
+    workshop.run("gcc -nostdlib -nostartfiles -Wl,--no-dynamic-linker -e main -o first main.c -L. -lb -la");
+    workshop.run("gcc -nostdlib -nostartfiles -Wl,--no-dynamic-linker -e main -o last main.c -L. -la -lb");
     let diverted = |program: &str, before: &str, after: &str| -> Vec<String> {
         let files = |b: &str| {
             [("/main", program), ("/liba.so", "liba.so"), ("/libb.so", b)]

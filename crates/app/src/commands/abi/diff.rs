@@ -13,7 +13,7 @@ use crate::{
 
 /// How many differences that do no harm are shown to people, of one library.
 const SHOWN: usize = 12;
-/// How many consumers of one verdict are named to people.
+/// Of more consumers with one verdict, people are told the number and one of them.
 const NAMED: usize = 6;
 
 pub(super) fn diff(host: &Host, printer: &Printer, request: &Request<'_>) -> Outcome {
@@ -66,7 +66,7 @@ fn consumers(alike: &[&Judged]) -> String {
     match names.len() {
         0 => String::new(),
         1..=NAMED => format!(" {}", names.join(", ")),
-        more => format!(" {} and {}", names[..NAMED].join(", "), count(more - NAMED, "other")),
+        more => format!(" {}, such as {}", count(more, "consumer"), names[0]),
     }
 }
 
