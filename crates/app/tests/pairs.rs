@@ -1,5 +1,5 @@
 //! Libraries that Debian offers in several versions, judged for everything in a store that needs them. Security updates
-//! keep their promises: all of these can be relinked, in both directions or only forward.
+//! keep their promises: all of these can be relinked.
 //!
 //! Downloads are kept below the target directory between runs.
 
@@ -78,10 +78,11 @@ fn security_updates_are_relinked() {
         assert!(of_this > 0, "nothing needs {name}");
         judged += 1;
         consumers += of_this;
-        // New symbols are lost on the way back, which harms nobody who was built against the old ones.
-        let back = world.run(["--format", "json", "abi", "diff", new, old, "--stored-consumers"]);
-        assert!(matches!(back.code, Some(0 | 10 | 11)), "{name}: {}", back.out);
-        assert!(back.code == Some(0) || back.out.contains("is gone") || back.out.contains("unclear"), "{}", back.out);
+        // glibc takes nothing new into a stable release, so there is a way back.
+        if name == "libc6" {
+            let back = world.run(["--format", "json", "abi", "diff", new, old, "--stored-consumers"]);
+            assert_eq!(back.code, Some(0), "{name}: {}", back.out);
+        }
     }
     assert!(judged > 0 && consumers > 100, "{judged} pairs for {consumers} consumers are too few");
 }

@@ -1,5 +1,6 @@
 //! `aleph abi check`.
 
+use aleph_abi::Effect;
 use serde_json::json;
 
 use super::{code, coloured, effect_name, evidence_names, reason, verdict_name};
@@ -43,7 +44,8 @@ pub(super) fn check(host: &Host, printer: &Printer, number: Option<u32>) -> Outc
 fn human(checked: &Checked) -> String {
     let mut text = format!("{} and {}\n", count(checked.programs, "program"), count(checked.libraries, "library"));
     for change in &checked.reasons {
-        text.push_str(&format!("  - {}: {}\n", effect_name(change.effect), change.text));
+        let effect = if change.effect == Effect::Compatible { "note" } else { effect_name(change.effect) };
+        text.push_str(&format!("  - {effect}: {}\n", change.text));
     }
     let said = if checked.reasons.is_empty() { ": everything that they need is there" } else { "" };
     text.push_str(&format!("{}{said}\n", coloured(checked.verdict)));
