@@ -62,16 +62,15 @@ pub(super) fn run(bench: &Bench) -> Outcome<Section> {
         Target::ratio(typed, abidiff_typed, 1.0 / 10.0),
         Target::ratio(many, abidiff_many, 1.0 / 20.0),
         Target::ratio(facts, nm, 1.0),
-        Target::milliseconds(verdicts, 50.0 * share),
+        Target::milliseconds(verdicts, (50.0 * share).round()),
         Target::memory(typed),
         Target::memory(stored),
     ];
     let about = format!(
-        "Old and new versions that the host's sources offer. {} `libc.so.6` of libc6 in one call, without its debug information\n\
+        "Old and new versions that the host's sources offer. Compared are `libc.so.6` of libc6 in one call, without its debug information\n\
          and with libc6-dbg; all {pairs} libraries of {} in one call, against as many calls of abidiff ({}); the facts of\n\
          the {} ELF files of the closure, against `nm -D` ({}); and verdicts for everything in the store that needs\n\
          `libc.so.6`, {consumers} programs and libraries: 50 ms are wanted for {CONSUMERS}.",
-        "Compared are",
         sides.packages.join(", "),
         machine::version("abigail-tools"),
         files.len(),

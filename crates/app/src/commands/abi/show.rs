@@ -18,7 +18,8 @@ use crate::{
 
 pub(super) fn show(host: &Host, printer: &Printer, name: &Path) -> Outcome {
     let side = Finder::new(host).side(name, Keep::Facts)?;
-    let files: Vec<Value> = side.binaries.iter().map(describe).collect();
+    // All symbols of all files are long, and people are shown those of one file only.
+    let files: Vec<Value> = side.binaries.iter().filter(|_| printer.is_json()).map(describe).collect();
     let unread: Vec<Value> = side.unread.iter().map(|(file, why)| json!({ "file": file, "why": why })).collect();
     let data = json!({ "files": files, "unread": unread });
     printer.answer("abi-facts", &data, |_| {
