@@ -7,8 +7,10 @@ mod support;
 
 use aleph_abi::{
     Options, Pair, Verdict,
+    dwarf::{self, Exported, ExportedKind},
     elf::{self, Facts, Record},
     judge,
+    types::{Query, compare},
 };
 use proptest::prelude::*;
 use support::Workshop;
@@ -139,4 +141,44 @@ proptest! {
         let _ = elf::read(&[&b"\x7fELF\x02\x01\x01"[..], &bytes].concat());
         let _ = elf::read(&[&b"!<arch>\n"[..], &bytes].concat());
     }
+}
+
+/// A function with a child whose first attribute claims to be as long as a length can be, and has another behind it.
+const ENDLESS_BLOCK: &str = r#"
+    .section .debug_abbrev
+    .uleb128 1, 0x11, 1, 0x13, 0x0b, 0, 0
+    .uleb128 2, 0x2e, 1, 0x3f, 0x19, 0x03, 0x08, 0, 0
+    .uleb128 3, 0x05, 0, 0x02, 0x18, 0x3b, 0x07, 0, 0
+    .uleb128 0
+    .section .debug_info
+    .long 2f - 1f
+1:  .short 4
+    .long 0
+    .byte 8
+    .uleb128 1
+    .byte 12
+    .uleb128 2
+    .asciz "f"
+    .uleb128 3
+    .uleb128 0xffffffffffffffff
+    .quad BEHIND
+    .byte 0, 0
+2:
+"#;
+
+#[test]
+fn lengths_of_blocks_are_not_added_up() {
+    let workshop = Workshop::new();
+    let interface = |behind: &str| {
+        workshop.write("x.s", &ENDLESS_BLOCK.replace("BEHIND", behind));
+        workshop.run("gcc -shared -nostdlib -o x.so x.s");
+        let file = std::fs::read(workshop.path("x.so")).expect("it was made");
+        let kind = ExportedKind::Function;
+        let symbol = Exported { name: b"f", version: None, default: true, address: 0, kind, weak: false };
+        let input = dwarf::Input { main: &file, ..dwarf::Input::default() };
+        dwarf::read(&input, &[symbol]).expect("a unit is there")
+    };
+    let query = Query { wanted: &|_| true, copied: &|_| true, view: None, public: None };
+    let changes = compare(&interface("0"), &interface("1"), &query);
+    assert_ne!(changes, [], "what it takes cannot be known");
 }

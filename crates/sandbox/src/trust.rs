@@ -48,7 +48,7 @@ pub(crate) fn bundle(stack: &Stack) -> Option<EtcFile> {
     }
     let host = HOST_BUNDLES.iter().find_map(|path| open_host(path))?;
     let Some(view) = view else { return read_all(&host, LIMIT).map(EtcFile::Bytes) };
-    let anchors: BTreeSet<&[u8]> = anchors.iter().flat_map(|text| certificates(text)).collect();
+    let anchors = BTreeSet::from_iter(anchors.iter().flat_map(|text| certificates(text)));
     let anchors = Vec::from_iter(anchors);
     let (had, trusted) = (contained(&anchors, &view).ok()?, contained(&anchors, &host).ok()?);
     let lacking = anchors.into_iter().zip(had.into_iter().zip(trusted)).filter(|(_, found)| *found == (false, true));
@@ -56,28 +56,35 @@ pub(crate) fn bundle(stack: &Stack) -> Option<EtcFile> {
     (!added.is_empty()).then_some(EtcFile::Longer { file: view, added })
 }
 
-/// Which of the texts are in a file. It is read from its beginning piece by piece: memory that was never touched is dear
-/// while a program waits to begin.
+/// Which of the texts are in a file. It is read from its end, where Debian's `update-ca-certificates` puts what
+/// administrators add, and piece by piece: memory that was never touched is dear while a program waits to begin.
 fn contained(texts: &[&[u8]], file: &OwnedFd) -> Result<Vec<bool>, Errno> {
-    let mut found = vec![false; texts.len()];
+    let finders = Vec::from_iter(texts.iter().map(|text| memmem::Finder::new(text)));
     let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-    let mut buffer = vec![0; longest + PIECE];
-    let (mut kept, mut offset) = (0, 0);
-    while found.contains(&false) {
-        let length = rustix::io::pread(file, &mut buffer[kept..], offset)?;
-        if length == 0 {
-            break;
+    let mut found = vec![false; texts.len()];
+    // A text may begin in one piece and end in the next.
+    let mut buffer = vec![0; PIECE + longest];
+    let mut start = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
+    while start > 0 && found.contains(&false) {
+        start = start.saturating_sub(PIECE as u64);
+        let length = read_at(file, &mut buffer, start)?;
+        for (finder, found) in finders.iter().zip(&mut found) {
+            *found = *found || finder.find(&buffer[..length]).is_some();
         }
-        let (seen, end) = (&buffer[..kept + length], kept + length);
-        for (text, found) in texts.iter().zip(&mut found) {
-            *found = *found || memmem::find(seen, text).is_some();
-        }
-        // A text may have begun in this piece and end in the next.
-        kept = longest.min(end);
-        buffer.copy_within(end - kept..end, 0);
-        offset += length as u64;
     }
     Ok(found)
+}
+
+/// Fills the buffer from a file, as far as the file goes. Returns how much there was, in bytes.
+fn read_at(file: &OwnedFd, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[filled..], offset + filled as u64)? {
+            0 => break,
+            length => filled += length,
+        }
+    }
+    Ok(filled)
 }
 
 /// The certificates in a text, each with its first and last line.

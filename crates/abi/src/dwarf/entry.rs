@@ -1,6 +1,6 @@
 //! One entry (DIE) with its attributes, and the few ways in which their values are read.
 
-use gimli::{Attribute, AttributeValue, DwAt, DwTag, EntriesRaw, constants as dw};
+use gimli::{Attribute, AttributeSpecification, AttributeValue, DwAt, DwTag, EntriesRaw, constants as dw};
 
 use super::{
     sections::Slice,
@@ -41,7 +41,7 @@ impl<'a> Entry<'a> {
         if self.has_children || needed(abbreviation.tag()) {
             raw.read_attributes(abbreviation.attributes(), &mut self.attributes)?;
         } else {
-            raw.skip_attributes(abbreviation.attributes())?;
+            skip(raw, abbreviation.attributes())?;
         }
         Ok(true)
     }
@@ -100,10 +100,17 @@ impl<'a> Entry<'a> {
                 None => depth -= 1,
                 Some(abbreviation) => {
                     depth += u64::from(abbreviation.has_children());
-                    raw.skip_attributes(abbreviation.attributes())?;
+                    skip(raw, abbreviation.attributes())?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Skips attributes. gimli 0.34 adds the length that a block claims to have to the sizes of what follows, unchecked; so it
+/// is shown nothing that follows.
+fn skip(raw: &mut EntriesRaw<'_, Slice<'_>>, attributes: &[AttributeSpecification]) -> gimli::Result<()> {
+    let any_length = |form| matches!(form, dw::DW_FORM_block | dw::DW_FORM_exprloc | dw::DW_FORM_indirect);
+    attributes.split_inclusive(|one| any_length(one.form())).try_for_each(|part| raw.skip_attributes(part))
 }
