@@ -169,6 +169,7 @@ impl Layers {
 #[cfg(test)]
 mod tests {
     use aleph_component::{Digest, Owner, TreePath};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -246,5 +247,45 @@ mod tests {
     fn no_change_needs_no_layer_and_a_great_one_a_new_tree() {
         assert_eq!(plan_layers(&base(), &base()), LayersPlan::Delta(Vec::new()));
         assert_eq!(plan_layers(&base(), &base()[..40]), LayersPlan::Whole);
+    }
+    #[test]
+    fn overlaid_names_are_those_that_the_kernel_would_show() {
+        let upper = [directory("d"), file("d.d", "sorts between"), file("e", "e"), entry("z", Node::Absent)];
+        let lower =
+            [directory("d"), file("d.d", "d"), file("d/1", "1"), directory("e"), file("e/1", "1"), file("z", "z")];
+        let names = overlay([&lower[..], &upper[..]]);
+        assert_eq!(Vec::from_iter(names.keys().copied()), ["d", "d.d", "d/1", "e"]);
+        assert_eq!(names["e"], &file("e", "e").node);
+    }
+
+    /// A tree out of `names`, each of which is a directory, a file of some content, or not there.
+    fn trees(names: &'static [&'static str]) -> impl Strategy<Value = Vec<Entry>> {
+        proptest::collection::vec(0..4_u8, names.len()).prop_map(move |kinds| {
+            let mut tree: Vec<Entry> = base();
+            for (name, kind) in names.iter().zip(kinds) {
+                let above = name.rsplit_once('/').map(|(above, _)| above);
+                let has_place = above.is_none_or(|above| tree.contains(&directory(above)));
+                match kind {
+                    _ if !has_place => {}
+                    0 => {}
+                    1 => tree.push(directory(name)),
+                    content => tree.push(file(name, &content.to_string())),
+                }
+            }
+            tree.sort_by(|a, b| a.path.cmp(&b.path));
+            tree
+        })
+    }
+
+    const NAMES: &[&str] = &["a", "a.d", "a/b", "a/b-c", "a/b/c", "a/b/c/d", "a0", "b", "b/c"];
+
+    proptest! {
+        #[test]
+        fn a_change_laid_over_what_was_is_what_is_wanted(was in trees(NAMES), wanted in trees(NAMES)) {
+            let LayersPlan::Delta(delta) = plan_layers(&was, &wanted) else { return Err(TestCaseError::fail("whole")) };
+            let names = overlay([&was[..], &delta[..]]);
+            let wanted: BTreeMap<&str, &Node> = wanted.iter().map(|entry| (entry.path.as_str(), &entry.node)).collect();
+            prop_assert_eq!(names, wanted);
+        }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
 
 mod deep;
+mod derived;
 mod full;
 mod locks;
 mod origins;

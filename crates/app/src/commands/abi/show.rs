@@ -12,7 +12,10 @@ use super::UNKNOWN;
 use crate::{
     failure::Outcome,
     host::Host,
-    ops::abi::side::{Binary, Finder, Keep},
+    ops::abi::{
+        auditable::{Crate, crates},
+        side::{Binary, Finder, Keep},
+    },
     output::{Printer, bold, count, table, yellow},
 };
 
@@ -119,7 +122,11 @@ fn included(inclusion: &Inclusion) -> Value {
         Inclusion::Library { name, version } => json!({ "library": name, "version": version }),
         Inclusion::Go { compiler } => json!({ "go": compiler }),
         Inclusion::GoModule { path, version } => json!({ "go_module": path, "version": version }),
-        Inclusion::RustCrates { packed } => json!({ "rust_crates_bytes": packed.len() }),
+        Inclusion::RustCrates { packed } => {
+            let pair = |one: Crate| json!({ "name": one.name, "version": one.version });
+            let crates: Option<Vec<Value>> = crates(packed).map(|all| all.into_iter().map(pair).collect());
+            json!({ "rust_crates": crates })
+        }
         Inclusion::LinkTimeCode => json!({ "link_time_code": true }),
     }
 }
@@ -158,7 +165,10 @@ fn inside(inclusion: &Inclusion) -> Option<String> {
         Inclusion::Library { name, version: Some(version) } => Some(format!("{name} {version}")),
         Inclusion::Library { name, version: None } => Some(name.clone()),
         Inclusion::Go { compiler } => Some(format!("Go ({compiler})")),
-        Inclusion::RustCrates { .. } => Some("Rust crates (cargo auditable)".to_owned()),
+        Inclusion::RustCrates { packed } => Some(match crates(packed) {
+            Some(all) => count(all.len(), "Rust crate"),
+            None => "Rust crates (the list cannot be read)".to_owned(),
+        }),
         Inclusion::GoModule { .. } | Inclusion::LinkTimeCode => None,
     }
 }
