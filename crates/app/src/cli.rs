@@ -85,6 +85,9 @@ pub(crate) enum Command {
         /// Bring in what packages recommend, too
         #[arg(long)]
         recommends: bool,
+        /// Go on although packages that stay would not work any more
+        #[arg(long)]
+        accept_breaks: bool,
     },
     /// Remove packages that were asked for, and what only they needed
     Remove {
@@ -95,6 +98,9 @@ pub(crate) enum Command {
     Update {
         #[arg(value_name = "PACKAGE")]
         packages: Vec<String>,
+        /// Go on although packages that stay would not work any more
+        #[arg(long)]
+        accept_breaks: bool,
     },
     /// Run a command in the view, or a package's command that no view has
     Run {

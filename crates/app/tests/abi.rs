@@ -201,7 +201,7 @@ fn views_are_checked_in_both_directions() {
         said.ends_with("generation 1: 1 program and 1 library\nrelink: everything that they need is there\n"),
         "{said}"
     );
-    made.world.run(with(&["add"], &[made.library("3")])).good();
+    made.world.run(with(&["add", "--accept-breaks"], &[made.library("3")])).good();
     let bad = made.judged(&["check"], 10, "rebuild");
     assert!(bad["reasons"].to_string().contains("/usr/bin/prog needs `second`, which nothing defines"), "{bad}");
     assert_eq!(bad["data"]["before"], 1);
@@ -209,4 +209,33 @@ fn views_are_checked_in_both_directions() {
     made.world.run(["rollback"]).good();
     made.judged(&["check"], 0, "relink");
     made.abi(&["check", "nobody"]).failed(1, &["there is no view `nobody`"]);
+}
+
+#[test]
+fn changes_that_break_what_stays_are_refused() {
+    let made = Made::new();
+    let (first, second, third) = (made.library("1"), made.library("2"), made.library("3"));
+    made.world.run(with(&["add"], &[first, made.program()])).good();
+    let said = made.world.run(with(&["add", "-n"], std::slice::from_ref(&second))).good().out;
+    assert!(said.contains("not judged before they are in the store: libx:all\n"), "{said}");
+    let said = made.world.run(with(&["add"], &[second])).good().out;
+    assert!(
+        said.contains("\n1 package that stays uses what changes: relink (by symbols, static, declared)\n"),
+        "{said}"
+    );
+
+    let refused = made.world.run(with(&["add"], std::slice::from_ref(&third)));
+    refused.failed(3, &["prog:all would not work any more: ", "`second`", "--accept-breaks"]);
+    let current = made.world.run(["list", "--all"]).good().out;
+    assert!(current.contains("libx") && !current.contains('3'), "{current}");
+    let planned = made.world.run(with(&["--format", "json", "add", "-n"], std::slice::from_ref(&third))).good().out;
+    let planned: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
+    let judged = &planned["data"]["judged"];
+    assert_eq!((&judged[0]["package"], &judged[0]["verdict"]), (&"prog:all".into(), &"rebuild".into()), "{planned}");
+    assert!(judged[0]["reasons"][0]["text"].as_str().is_some_and(|text| text.contains("second")), "{planned}");
+
+    let said = made.world.run(with(&["add", "--accept-breaks"], &[third])).good().out;
+    assert!(said.contains("\nrebuild prog:all (by symbols)\n  - breaks: "), "{said}");
+    made.world.run(["rollback"]).good();
+    made.judged(&["check"], 0, "relink");
 }

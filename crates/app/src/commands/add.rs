@@ -22,22 +22,22 @@ use crate::{
 const MANY: usize = 16;
 
 /// Adds packages to the view.
-pub(crate) fn add(host: &Host, printer: &Printer, packages: &[String], recommends: bool) -> Outcome {
-    let wish = Wish { add: packages.to_vec(), recommends, ..Wish::default() };
-    run(host, printer, &wish, &format!("add {}", packages.join(" ")))
+pub(crate) fn add(host: &Host, printer: &Printer, wish: &Wish) -> Outcome {
+    run(host, printer, wish, &format!("add {}", wish.add.join(" ")))
 }
 
 /// Removes packages from the view.
-pub(crate) fn remove(host: &Host, printer: &Printer, packages: &[String]) -> Outcome {
-    let wish = Wish { remove: packages.to_vec(), ..Wish::default() };
-    run(host, printer, &wish, &format!("remove {}", packages.join(" ")))
+pub(crate) fn remove(host: &Host, printer: &Printer, packages: Vec<String>) -> Outcome {
+    let reason = format!("remove {}", packages.join(" "));
+    // What was asked for goes even if another package would miss it.
+    run(host, printer, &Wish { remove: packages, accept_breaks: true, ..Wish::default() }, &reason)
 }
 
 /// Takes newer versions.
-pub(crate) fn update(host: &Host, printer: &Printer, packages: &[String]) -> Outcome {
-    let upgrade = if packages.is_empty() { Upgrade::All } else { Upgrade::Names(packages.to_vec()) };
+pub(crate) fn update(host: &Host, printer: &Printer, packages: Vec<String>, accept_breaks: bool) -> Outcome {
     let reason = format!("update {}", packages.join(" "));
-    run(host, printer, &Wish { upgrade, ..Wish::default() }, reason.trim())
+    let upgrade = if packages.is_empty() { Upgrade::All } else { Upgrade::Names(packages) };
+    run(host, printer, &Wish { upgrade, accept_breaks, ..Wish::default() }, reason.trim())
 }
 
 fn run(host: &Host, printer: &Printer, wish: &Wish, reason: &str) -> Outcome {
@@ -56,18 +56,20 @@ pub(crate) fn report(printer: &Printer, changed: &Changed) {
             let data = json!({ "view": view, "generation": generation, "changes": [], "timings_ms": timings });
             printer.answer("change", &data, |_| format!("{} has that already", bold(&view)));
         }
-        Changed::Planned(plan, timings) => {
+        Changed::Planned(plan, impact, timings) => {
             let changes = plan.changes();
             let data = json!({
                 "view": plan.record.name, "changes": changes, "timings_ms": timings,
                 "packages": plan.chosen.iter().map(|chosen| json!({ "name": chosen.name, "version": chosen.version, "architecture": chosen.architecture })).collect::<Vec<_>>(),
                 "archive_bytes": plan.chosen.iter().map(|chosen| chosen.size).sum::<u64>(),
+                "judged": super::abi::impact::values(impact), "not_judged": impact.absent,
             });
             printer.answer("plan", &data, |_| {
                 format!(
-                    "{}{} would change: {}",
+                    "{}{}{} would change: {}",
                     // There is no other place to look: all are listed.
                     listed(plan, &changes, usize::MAX),
+                    super::abi::impact::human(impact),
                     bold(plan.record.name.as_str()),
                     summed(&changes)
                 )
@@ -83,14 +85,16 @@ fn done(printer: &Printer, plan: &Plan, applied: &Applied) {
     let data = json!({
         "view": applied.view.record.name, "generation": generation.number, "changes": changes,
         "warnings": generation.warnings, "timings_ms": applied.timings, "commands": applied.view.bin(),
+        "judged": super::abi::impact::values(&applied.impact),
     });
     for warning in &generation.warnings {
         printer.warning(warning);
     }
     printer.answer("change", &data, |_| {
         format!(
-            "{}{} is now at generation {}: {}, in {}",
+            "{}{}{} is now at generation {}: {}, in {}",
             listed(plan, &changes, MANY),
+            super::abi::impact::human(&applied.impact),
             bold(applied.view.record.name.as_str()),
             generation.number,
             summed(&changes),
@@ -118,7 +122,7 @@ fn listed(plan: &Plan, changes: &[Difference], most: usize) -> String {
     if shown.len() < loud.len() {
         text.push_str(&format!("\nand {} that these need: `aleph view diff` lists them", loud.len() - shown.len()));
     }
-    if relinked.len() <= most && !relinked.is_empty() {
+    if relinked.len() <= MANY && !relinked.is_empty() {
         text.push_str(&format!("\n{}", super::view::lines(&relinked)));
     }
     let text = text.trim_matches('\n');

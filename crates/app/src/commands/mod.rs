@@ -26,15 +26,18 @@ use crate::{
     cli::{Cli, Command},
     failure::Outcome,
     host::Host,
+    ops::change::Wish,
     output::Printer,
 };
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
     match cli.command {
-        Command::Add { packages, recommends } => add::add(host, printer, &packages, recommends),
-        Command::Remove { packages } => add::remove(host, printer, &packages),
-        Command::Update { packages } => add::update(host, printer, &packages),
+        Command::Add { packages, recommends, accept_breaks } => {
+            add::add(host, printer, &Wish { add: packages, recommends, accept_breaks, ..Wish::default() })
+        }
+        Command::Remove { packages } => add::remove(host, printer, packages),
+        Command::Update { packages, accept_breaks } => add::update(host, printer, packages, accept_breaks),
         Command::Run { pure, with, command } => run::run(host, printer, pure, &with, command),
         Command::Shell { pure } => run::shell(host, printer, pure),
         Command::List { all } => list::list(host, printer, all),

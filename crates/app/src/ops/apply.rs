@@ -7,6 +7,7 @@ use aleph_store::{PackageSpec, Store, WriteLock};
 use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views};
 
 use super::{
+    abi::impact::{self, Impact},
     archives::{self, Archive},
     compose,
     plan::{Chosen, Plan},
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) struct Applied {
     pub(crate) view: View,
     pub(crate) generation: Generation,
+    pub(crate) impact: Impact,
     pub(crate) timings: Timings,
 }
 
@@ -45,6 +47,13 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     if let Some(wrong) = plan.locked.iter().find(|locked| !pinned.iter().any(|p| p.id == locked.id)) {
         let message = format!("{} came out with another id than aleph.lock has: {}", wrong.name, wrong.id);
         return Err(Failure::new(message).hint("the lock file was edited or made by an incompatible version"));
+    }
+    let impact = timings.measure("judge", || match &plan.before {
+        Some(before) => impact::judge(host, &impact::holding(&before.packages), &impact::holding(&pinned)),
+        None => Ok(Impact::default()),
+    })?;
+    if !plan.accept_breaks {
+        impact.refuse_breaks()?;
     }
     let manifests = timings.measure("gather", || compose::manifests(store, &pinned))?;
     let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
@@ -98,7 +107,7 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     let lock_digest = plan.project.as_ref().map(|_| Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes()));
     let draft = Draft { generation, launchers, aleph: Host::program()?, lock: lock_digest };
     let generation = timings.measure("switch", || view.advance(store, &lock, draft))?;
-    Ok(Applied { view, generation, timings })
+    Ok(Applied { view, generation, impact, timings })
 }
 
 /// Whether something that the store had before there was a lock is gone again.

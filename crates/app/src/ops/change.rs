@@ -11,6 +11,7 @@ use aleph_store::Store;
 use aleph_view::{Generation, Lock, Pinned, Request, Views};
 
 use super::{
+    abi::impact::{self, Impact},
     apply::{self, Applied},
     local,
     plan::{Chosen, Plan},
@@ -34,14 +35,16 @@ pub(crate) struct Wish {
     pub(crate) upgrade: Upgrade,
     /// Whether recommended packages come along.
     pub(crate) recommends: bool,
+    /// Whether packages that stay may be broken.
+    pub(crate) accept_breaks: bool,
 }
 
 /// What became of a wish.
 pub(crate) enum Changed {
     /// The view was as wished.
     Nothing(Plan, Timings),
-    /// This would be done.
-    Planned(Plan, Timings),
+    /// This would be done, and would mean this.
+    Planned(Plan, Impact, Timings),
     /// This was done.
     Done(Box<Plan>, Box<Applied>),
 }
@@ -79,9 +82,12 @@ fn carry_out(
             Err(failure) if failure.is_no_store() => None,
             store => Some(store?),
         };
-        let (plan, timings) = make(store.as_ref())?;
-        let outcome = if plan.is_nothing() { Changed::Nothing } else { Changed::Planned };
-        return Ok(outcome(plan, timings));
+        let (plan, mut timings) = make(store.as_ref())?;
+        if plan.is_nothing() {
+            return Ok(Changed::Nothing(plan, timings));
+        }
+        let impact = timings.measure("judge", || planned_impact(host, store.as_ref(), &plan))?;
+        return Ok(Changed::Planned(plan, impact, timings));
     }
     let store = host.store()?;
     for _ in 0..TRIES {
@@ -101,6 +107,13 @@ fn carry_out(
         }
     }
     Err(Failure::new("another process keeps changing this view").hint("wait for it and run this again"))
+}
+
+/// What a plan means, as far as what it brings is in the store.
+fn planned_impact(host: &Host, store: Option<&Store>, plan: &Plan) -> Outcome<Impact> {
+    let (Some(store), Some(before)) = (store, &plan.before) else { return Ok(Impact::default()) };
+    let one = |chosen: &Chosen| Ok((chosen.key(), store.component_of_archive(&chosen.archive)?));
+    impact::judge(host, &impact::holding(&before.packages), &plan.chosen.iter().map(one).collect::<Outcome<_>>()?)
 }
 
 /// A lock file that went missing is written again although nothing else changes.
@@ -167,6 +180,7 @@ fn plan(
         chosen: Vec::new(),
         locked: Vec::new(),
         reason: reason.to_owned(),
+        accept_breaks: wish.accept_breaks,
     };
     // Made for just these requests and files, there is nothing to ask a solver.
     let has = |held: &Lock, local: &local::Local| held.packages.iter().any(|p| p.archive == local.archive().0);
@@ -350,6 +364,8 @@ fn plan_of_lock(store: Option<&Store>, target: &Target, lock: &Lock) -> Outcome<
         chosen: chosen_of(&lock.packages)?,
         locked: lock.packages.clone(),
         reason: "sync with aleph.lock".to_owned(),
+        // Whoever wrote the lock file has decided.
+        accept_breaks: true,
     })
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) locked: Vec<Pinned>,
     /// The command, as it is shown in the history.
     pub(crate) reason: String,
+    /// Whether it is carried out although packages that stay would not work any more.
+    pub(crate) accept_breaks: bool,
 }
 
 impl Plan {

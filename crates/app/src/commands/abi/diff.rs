@@ -28,12 +28,12 @@ pub(super) fn diff(host: &Host, printer: &Printer, request: &Request<'_>) -> Out
         })).collect::<Vec<_>>(),
     });
     let head = json!({
-        "verdict": verdict_name(report.verdict),
-        "evidence": evidence_names(&report.evidence),
-        "reasons": report.reasons.iter().map(reason).collect::<Vec<_>>(),
+        "verdict": verdict_name(report.overall.verdict),
+        "evidence": evidence_names(&report.overall.evidence),
+        "reasons": report.overall.reasons.iter().map(reason).collect::<Vec<_>>(),
     });
     printer.headed_answer("abi-diff", &head, &data, |_| human(&report));
-    Ok(code(report.verdict))
+    Ok(code(report.overall.verdict))
 }
 
 fn human(report: &Report) -> String {
@@ -56,7 +56,7 @@ fn human(report: &Report) -> String {
         }
     }
     if report.judged.len() > 1 {
-        text.push_str(&format!("in all: {}\n", coloured(report.verdict)));
+        text.push_str(&format!("in all: {}\n", coloured(report.overall.verdict)));
     }
     text
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+pub(super) mod impact;
 mod show;
 
 use std::process::ExitCode;

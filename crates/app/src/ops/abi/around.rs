@@ -1,4 +1,4 @@
-//! Where other libraries of a process are looked for: what was named, beside the provider, and on this host.
+//! Where other libraries of a process are looked for: what was named, beside the provider, and in other places.
 
 use std::{
     collections::HashMap,
@@ -23,12 +23,12 @@ pub(crate) struct Libraries {
     platform: Platform,
     known: HashMap<Vec<u8>, Arc<Facts>>,
     beside: Vec<PathBuf>,
-    host: Vec<PathBuf>,
+    places: Vec<PathBuf>,
     read: Mutex<HashMap<PathBuf, Option<Arc<Facts>>>>,
 }
 
 impl Libraries {
-    /// Those of `sides`, of which the last is what is judged; then those beside it, in `places`, and of this host.
+    /// Those of `sides`, of which the last is what is judged; then those beside it, and in `places`.
     pub(crate) fn new(platform: Platform, sides: &[&Side], places: &[PathBuf]) -> Self {
         let mut known = HashMap::new();
         for binary in sides.iter().flat_map(|side| &side.binaries) {
@@ -39,11 +39,10 @@ impl Libraries {
             }
         }
         let beside = sides.last().map(|side| beside(side)).unwrap_or_default();
-        let host = places.iter().cloned().chain(library_directories(Path::new("/"))).collect();
-        Self { platform, known, beside, host, read: Mutex::default() }
+        Self { platform, known, beside, places: places.to_vec(), read: Mutex::default() }
     }
 
-    /// As one consumer finds them, which looks at places of its own before it looks at the host's.
+    /// As one consumer finds them, which looks at places of its own first.
     pub(crate) fn seen_by<'a>(&'a self, consumer: Option<(&Side, &Facts)>) -> Seen<'a> {
         let own = consumer.map(|(side, facts)| {
             let mut places = of_consumer(&side.path, facts);
@@ -81,7 +80,7 @@ impl Around for Seen<'_> {
         if name.file_name() != Some(name.as_os_str()) {
             return None;
         }
-        let places = self.libraries.beside.iter().chain(&self.own).chain(&self.libraries.host);
+        let places = self.libraries.beside.iter().chain(&self.own).chain(&self.libraries.places);
         places.map(|place| place.join(name)).find_map(|path| self.libraries.read(path))
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod around;
 pub(crate) mod auditable;
 pub(crate) mod check;
 pub(crate) mod diff;
+pub(crate) mod impact;
+pub(crate) mod judging;
 pub(crate) mod pairs;
 pub(crate) mod side;
 pub(crate) mod stored;

@@ -144,6 +144,11 @@ impl Side {
         Self { path, is_file, binaries, unread, package: None, debug }
     }
 
+    /// What is on it, each with its side.
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = (&Self, &Binary)> {
+        self.binaries.iter().map(move |binary| (self, binary))
+    }
+
     fn read(path: &Path, keep: Keep) -> Outcome<Self> {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
         let mut side = Self::new(path.to_owned(), metadata.is_file());

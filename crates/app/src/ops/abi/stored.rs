@@ -78,14 +78,18 @@ impl Stored {
         }
     }
 
-    /// A component as one side of a comparison.
+    /// The component that a text means, as one side of a comparison.
     pub(crate) fn side(&self, host: &Host, text: &str) -> Outcome<Side> {
-        let row = self.component(host, text)?;
-        let mut side = self.sides(std::slice::from_ref(&row))?.pop().expect("there is one for each component");
-        side.debug = self.debug_directories(&row)?;
-        let shlibs = self.entry(&row).join(".aleph/control/shlibs");
+        self.provider(&self.component(host, text)?)
+    }
+
+    /// A component as one side of a comparison, with what its package says and where its debug information is.
+    pub(crate) fn provider(&self, row: &ComponentRow) -> Outcome<Side> {
+        let mut side = self.sides(std::slice::from_ref(row))?.pop().expect("there is one for each component");
+        side.debug = self.debug_directories(row)?;
+        let shlibs = self.entry(row).join(".aleph/control/shlibs");
         let shlibs = std::fs::read_to_string(shlibs).unwrap_or_default();
-        side.package = Some(Package { name: row.name, shlibs });
+        side.package = Some(Package { name: row.name.clone(), shlibs });
         Ok(side)
     }
 
@@ -101,7 +105,8 @@ impl Stored {
         Ok(sides)
     }
 
-    fn sides(&self, rows: &[ComponentRow]) -> Outcome<Vec<Side>> {
+    /// Components with their binaries, in their order.
+    pub(crate) fn sides(&self, rows: &[ComponentRow]) -> Outcome<Vec<Side>> {
         let ids: Vec<ComponentId> = rows.iter().map(|row| row.id).collect();
         let listings = self.binaries(&ids)?;
         let contents: Vec<(Digest, u16)> = listings.iter().flatten().filter_map(content).collect();

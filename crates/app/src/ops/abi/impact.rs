@@ -1,0 +1,135 @@
+//! What a change of a view means for the packages that stay as they are, before it is made.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aleph_abi::{Judgement, Verdict};
+use aleph_component::ComponentId;
+use aleph_store::ComponentRow;
+use aleph_view::Pinned;
+
+use super::{
+    judging::{TypesFrom, Work, combine},
+    side::{Binary, Side},
+    stored::Stored,
+};
+use crate::{
+    failure::{Failure, Outcome, UNSATISFIABLE},
+    host::Host,
+};
+
+/// The components of a view's packages, by what names these among the packages of one view. `None`: not in the store yet.
+pub(crate) type Holding = BTreeMap<String, Option<ComponentId>>;
+
+/// A package that stays and uses what changes.
+pub(crate) struct Affected {
+    /// What names it in its view.
+    pub(crate) package: String,
+    pub(crate) judgement: Judgement,
+}
+
+/// What a change means.
+#[derive(Default)]
+pub(crate) struct Impact {
+    pub(crate) affected: Vec<Affected>,
+    /// Packages that change to what is not in the store yet, so that nothing can be said of who uses them.
+    pub(crate) absent: Vec<String>,
+}
+
+impl Impact {
+    /// Fails if a package that stays would not work any more.
+    pub(crate) fn refuse_breaks(&self) -> Outcome<()> {
+        let mut broken = self.affected.iter().filter(|one| one.judgement.verdict == Verdict::Rebuild);
+        let Some(first) = broken.next() else { return Ok(()) };
+        let others = broken.count();
+        let others = if others == 0 { String::new() } else { format!(" (and {others} more)") };
+        let reason = first.judgement.reasons.first().map(|reason| format!(": {}", reason.text)).unwrap_or_default();
+        let name = &first.package;
+        Err(Failure::new(format!("{name}{others} would not work any more{reason}"))
+            .with_code(UNSATISFIABLE)
+            .hint("`--accept-breaks` changes the view all the same; -n shows what each package would meet"))
+    }
+}
+
+/// What a view holds.
+pub(crate) fn holding(packages: &[Pinned]) -> Holding {
+    packages.iter().map(|package| (package.key(), Some(package.component))).collect()
+}
+
+/// Judges, for every package that is in both holdings, each library of others that is another one then. By symbols and by
+/// what packages declare: types are only compared by who asks for it.
+pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
+    let (mut changed, mut absent) = (Vec::new(), Vec::new());
+    for (key, new) in after.iter().filter(|(key, new)| before.get(*key).is_some_and(|old| old != *new)) {
+        match (before[key], new) {
+            (Some(old), Some(new)) => changed.push((old, *new)),
+            _ => absent.push(key.clone()),
+        }
+    }
+    if changed.is_empty() {
+        return Ok(Impact { affected: Vec::new(), absent });
+    }
+    let stored = &Stored::open(host)?;
+    let rows: HashMap<ComponentId, ComponentRow> =
+        stored.store().component_rows(None)?.into_iter().map(|row| (row.id, row)).collect();
+    let providers = changed.iter().map(|(old, new)| Ok((provider(stored, &rows, old)?, provider(stored, &rows, new)?)));
+    let mut providers = providers.collect::<Outcome<Vec<(Side, Side)>>>()?;
+    providers.retain(|(old, _)| old.binaries.iter().any(|binary| binary.facts.soname().is_some()));
+    if providers.is_empty() {
+        return Ok(Impact { affected: Vec::new(), absent });
+    }
+    let is_staying = |key: &String, id: &Option<ComponentId>| before.get(key) == Some(id) && after.get(key) == Some(id);
+    let staying: Vec<&String> = after.iter().filter(|(key, id)| is_staying(key, id)).map(|(key, _)| key).collect();
+    let sides = |holding: &Holding, stays: bool| {
+        let those = holding.iter().filter(|(key, id)| is_staying(key, id) == stays);
+        let rows: Vec<ComponentRow> = those.filter_map(|(_, id)| rows.get(&(*id)?).cloned()).collect();
+        stored.sides(&rows)
+    };
+    let (stay, go, come) = (sides(after, true)?, sides(before, false)?, sides(after, false)?);
+    let others = [&go, &come].map(|with| stay.iter().chain(with).collect::<Vec<&Side>>());
+    let mut verdicts: BTreeMap<usize, Vec<Judgement>> = BTreeMap::new();
+    for (old, new) in &providers {
+        let (packages, consumers): (Vec<usize>, Vec<(&Side, &Binary)>) = stay
+            .iter()
+            .enumerate()
+            .flat_map(|(package, side)| side.consumers().map(move |consumer| (package, consumer)))
+            .filter(|(_, (_, binary))| needs(binary, old))
+            .unzip();
+        if consumers.is_empty() {
+            continue;
+        }
+        let work = Work {
+            old,
+            new,
+            consumers: &consumers,
+            others: [&others[0], &others[1]],
+            places: &[],
+            types: TypesFrom::Nowhere,
+            headers: None,
+            known: &[],
+            accept_symbols: false,
+        };
+        for judged in work.judge().into_iter().filter(|judged| judged.judgement.is_used) {
+            let package = packages[judged.consumer.expect("there are consumers")];
+            verdicts.entry(package).or_default().push(judged.judgement);
+        }
+    }
+    let affected = verdicts.into_iter().map(|(package, judgements)| Affected {
+        package: staying[package].clone(),
+        judgement: combine(judgements.iter()),
+    });
+    Ok(Impact { affected: affected.collect(), absent })
+}
+
+fn provider(stored: &Stored, rows: &HashMap<ComponentId, ComponentRow>, id: &ComponentId) -> Outcome<Side> {
+    let row = rows.get(id).ok_or_else(|| Failure::new(format!("the store does not know its component {id}")))?;
+    stored.provider(row)
+}
+
+/// Whether the dynamic linker loads a library of this provider for it.
+fn needs(consumer: &Binary, provider: &Side) -> bool {
+    let is_needed = |library: &Binary| {
+        library.facts.platform() == consumer.facts.platform()
+            && library.facts.soname().is_some_and(|soname| consumer.facts.needed().any(|needed| needed == soname))
+    };
+    provider.binaries.iter().any(is_needed)
+}
