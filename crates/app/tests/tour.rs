@@ -112,10 +112,18 @@ fn check_story(stage: &Stage) {
     assert_eq!(update["replaced"], serde_json::json!([{ "name": "libgreet1", "older": "1.0", "newer": "1.1" }]));
     assert_eq!([&update["relinked"], &update["renamed"], &update["untouched"]], [2, 0, 1]);
     assert_eq!(update["rebuilds_avoided"], 2);
+    let judged = &update["judged"];
+    assert_eq!([&judged["relink"], &judged["unknown"], &judged["rebuild"]], [2, 0, 0]);
+    assert_eq!(judged["evidence"], serde_json::json!(["symbols", "static", "declared"]));
     assert_eq!(update["same_file"], true);
     assert_eq!(update["other_view"], serde_json::json!([1, 1]));
 
     assert_eq!((&facts["rollback"]["from"], &facts["rollback"]["to"]), (&2.into(), &1.into()));
+    let refused = &facts["refused"];
+    let said = refused["said"].as_str().unwrap();
+    assert!(said.starts_with("greet:") && said.ends_with(" would not work any more: function `greet_version` is gone"));
+    assert_eq!(refused["generation"], 1);
+    assert_eq!(printed(facts, "refused", "carol", "greet"), format!("Hello, Alep! {old}"));
     assert_eq!(facts["verify"]["damage"], 0);
     look_around(stage, facts["store"].as_str().unwrap());
 }
@@ -172,7 +180,8 @@ fn it_reads_well_in_a_pipe() {
         "5. Alice takes the update of libgreet1",
         "6. Alice's programs run with the new, Bob's with the old",
         "7. And back",
-        "8. Is the store whole?",
+        "8. An update that would break a program is refused",
+        "9. Is the store whole?",
     ];
     assert_eq!(chapters, expected);
     let quiet = String::from_utf8(stage.run(&["--quiet", "tour"]).stdout).unwrap();

@@ -89,7 +89,7 @@ fn evidence_name(evidence: Evidence) -> &'static str {
     }
 }
 
-fn evidence_names(evidence: &[Evidence]) -> Vec<&'static str> {
+pub(in crate::commands) fn evidence_names(evidence: &[Evidence]) -> Vec<&'static str> {
     evidence.iter().copied().map(evidence_name).collect()
 }
 

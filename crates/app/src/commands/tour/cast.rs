@@ -51,6 +51,8 @@ pub(super) struct Cast {
     pub(super) update: Vec<String>,
     /// Names of the packages that this replaces.
     pub(super) replaced: Vec<String>,
+    /// An update that would break what Bob's view holds, if this cast has one.
+    pub(super) broken: Vec<String>,
     /// Programs that both run; what they print tells versions apart.
     pub(super) both: Vec<Program>,
     /// Programs that Alice runs once.

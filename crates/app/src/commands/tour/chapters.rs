@@ -5,10 +5,10 @@ use std::time::Instant;
 use super::{
     cast::{Cast, From, Program},
     facts::{Facts, Milliseconds, Totals, Updated},
-    opening,
+    homemade, opening,
     page::{Page, grouped, quoted, solid},
     place::Place,
-    story::{ALICE, BOB, Step, Story},
+    story::{ALICE, BOB, CAROL, Step, Story},
 };
 use crate::{
     failure::{DAMAGED, Failure, Outcome},
@@ -49,6 +49,7 @@ pub(super) fn tell(host: &Host, printer: &Printer, place: &Place, start: Instant
     tour.update()?;
     tour.second_runs()?;
     tour.back()?;
+    tour.refusal(host, printer, place)?;
     tour.verify()?;
     tour.totals()?;
     tour.facts.took = Milliseconds(start.elapsed());
@@ -156,6 +157,7 @@ impl Tour<'_> {
             grouped(updated.new_names),
             self.witness(&updated, &step),
         ));
+        self.verdicts(&updated);
         let names = self.cast.replaced.join(" or ");
         self.page.say(&format!(
             "Where a package's name is a hash of all that it was built with, {} would have to be built again: so many \
@@ -163,9 +165,6 @@ impl Tour<'_> {
             bold(&format!("{} of {} packages", updated.rebuilds_avoided, step.generation.packages.len())),
             bold("Here no compiler ran"),
         ));
-        self.page.aside(
-            "That the new versions fit is what the packages declare about each other; symbols were not compared.",
-        );
         self.warn(&step.generation.warnings);
         self.facts.update = Some(updated);
         Ok(())
@@ -194,6 +193,63 @@ impl Tour<'_> {
         row(updated.relinked, &format!("relinked to {them}: {named}"));
         row(updated.renamed, &format!("bound to {them} through others: the same files under a new id"));
         row(updated.untouched, "untouched");
+    }
+
+    /// What was known before the update was taken.
+    fn verdicts(&self, updated: &Updated) {
+        let judged = &updated.judged;
+        let others = [(judged.unknown, "cannot be told"), (judged.rebuild, "would break")];
+        let others: String = others
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!(", {}", solid(format!("{n} {what}"))))
+            .collect();
+        self.page.say(&format!(
+            "Whether the programs and libraries that stay still fit was judged first, in {}: {}{others}, by {}.",
+            solid(judged.took),
+            bold(&solid(format!("{} relink", judged.relink))),
+            judged.evidence.join(", "),
+        ));
+    }
+
+    /// What happens where a library loses what programs need. Shown with the tour's own packages, if there is a compiler.
+    fn refusal(&mut self, host: &Host, printer: &Printer, place: &Place) -> Outcome<()> {
+        if self.cast.from == From::Apt && !homemade::can_compile() {
+            return Ok(());
+        }
+        self.page.chapter("An update that would break a program is refused");
+        let mut apart = Story::new(host, printer, place);
+        let made = match self.cast.from {
+            From::Apt => {
+                self.page
+                    .say("A library that breaks its promise is nowhere on offer, so this machine's `cc` makes one.");
+                Some(opening::own(&mut apart, self.page)?)
+            }
+            From::Own => None,
+        };
+        let (story, cast) = made.as_ref().map_or((self.story, &self.cast), |cast| (&apart, cast));
+        let (packages, broken, program) = (cast.bob.clone(), cast.broken.clone(), cast.both[..1].to_vec());
+        // The host's sources would bring in what every Debian system has, this machine's C library once more.
+        let sources = if made.is_some() { &["--sources", opening::NO_SOURCES][..] } else { &[] };
+        let show = |packages: &[String]| {
+            let mut line = words(&[&["aleph"], sources, &["--view", CAROL, "add"]].concat());
+            line.extend(packages.iter().map(|package| quoted(package)));
+            self.page.command(&line);
+        };
+        show(&packages);
+        story.add(CAROL, &packages)?;
+        self.page.say("Version 2.0 of the library has the soname of 1.0, and a function less.");
+        show(&broken);
+        let refused = story.refused(CAROL, &broken)?;
+        self.page.output(&format!("error: {}", refused.said));
+        self.page.say(&format!(
+            "It was judged in {}, and nothing was changed: Carol's view is at generation {}.",
+            bold(&solid(refused.took)),
+            refused.generation,
+        ));
+        self.run_all("refused", CAROL, &program)?;
+        self.facts.refused = Some(refused);
+        Ok(())
     }
 
     fn witness(&self, updated: &Updated, step: &Step) -> String {

@@ -5,9 +5,14 @@ use std::{
     time::Duration,
 };
 
+use aleph_abi::Verdict;
 use serde::{Serialize, Serializer};
 
-use super::cast::{Cast, From, Versions};
+use super::{
+    cast::{Cast, From, Versions},
+    story::Step,
+};
+use crate::{commands::abi::evidence_names, ops::abi::judging::combine};
 
 /// Everything that the tour did, in numbers.
 #[derive(Serialize)]
@@ -19,6 +24,7 @@ pub(super) struct Facts {
     pub(super) programs: Vec<Ran>,
     pub(super) update: Option<Updated>,
     pub(super) rollback: Option<RolledBack>,
+    pub(super) refused: Option<Refused>,
     pub(super) verify: Option<Verified>,
     pub(super) store_totals: Option<Totals>,
     #[serde(rename = "milliseconds")]
@@ -36,6 +42,7 @@ impl Facts {
             programs: Vec::new(),
             update: None,
             rollback: None,
+            refused: None,
             verify: None,
             store_totals: None,
             took: Milliseconds::default(),
@@ -86,6 +93,8 @@ pub(super) struct Updated {
     /// Packages bound to one of those through others: their ids changed, for an id names the whole closure.
     pub(super) renamed: usize,
     pub(super) untouched: usize,
+    /// What was found of the packages that stay and use what was replaced.
+    pub(super) judged: Judged,
     /// What names made from all inputs would have had to build again: everything bound to what was replaced.
     pub(super) rebuilds_avoided: usize,
     pub(super) new_bytes: u64,
@@ -94,6 +103,45 @@ pub(super) struct Updated {
     pub(super) same_file: bool,
     /// The other view's generation, before and after.
     pub(super) other_view: (u32, u32),
+    #[serde(rename = "milliseconds")]
+    pub(super) took: Milliseconds,
+}
+
+/// Verdicts, by number.
+#[derive(Serialize)]
+pub(super) struct Judged {
+    pub(super) relink: usize,
+    pub(super) unknown: usize,
+    pub(super) rebuild: usize,
+    /// What all of them rest on.
+    pub(super) evidence: Vec<&'static str>,
+    #[serde(rename = "milliseconds")]
+    pub(super) took: Milliseconds,
+}
+
+impl Judged {
+    /// Of a step that was taken.
+    pub(super) fn of(step: &Step) -> Self {
+        let judgements = step.impact.affected.iter().map(|affected| &affected.judgement);
+        let number = |verdict| judgements.clone().filter(|judgement| judgement.verdict == verdict).count();
+        let took = step.phases().into_iter().find(|(phase, _)| *phase == "judge");
+        Self {
+            relink: number(Verdict::Relink),
+            unknown: number(Verdict::Unknown),
+            rebuild: number(Verdict::Rebuild),
+            evidence: evidence_names(&combine(judgements.clone()).evidence),
+            took: took.map(|(_, took)| took).unwrap_or_default(),
+        }
+    }
+}
+
+/// An update that was not taken.
+#[derive(Serialize)]
+pub(super) struct Refused {
+    pub(super) view: String,
+    /// The generation that the view is still at.
+    pub(super) generation: u32,
+    pub(super) said: String,
     #[serde(rename = "milliseconds")]
     pub(super) took: Milliseconds,
 }

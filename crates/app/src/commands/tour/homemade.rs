@@ -16,9 +16,17 @@ use crate::failure::{Failure, Outcome};
 
 const HEADER: &str = include_str!("../../../tour/greet.h");
 const MAIN: &str = include_str!("../../../tour/main.c");
-const LIBRARIES: [(&str, &str); 2] =
-    [("1.0", include_str!("../../../tour/greet-1.0.c")), ("1.1", include_str!("../../../tour/greet-1.1.c"))];
+const LIBRARIES: [(&str, &str); 3] = [
+    ("1.0", include_str!("../../../tour/greet-1.0.c")),
+    ("1.1", include_str!("../../../tour/greet-1.1.c")),
+    ("2.0", include_str!("../../../tour/greet-2.0.c")),
+];
 const PROGRAMS: [(&str, &str); 2] = [("greet", "Hello"), ("farewell", "Goodbye")];
+
+/// Whether this host has a compiler.
+pub(super) fn can_compile() -> bool {
+    Command::new("cc").arg("--version").stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
 
 /// Compiles and packs everything below `workshop`, an empty directory; the archives lie there afterwards.
 pub(super) fn cast(workshop: &Path, native: &str) -> Outcome<Cast> {
@@ -37,6 +45,7 @@ pub(super) fn cast(workshop: &Path, native: &str) -> Outcome<Cast> {
             architecture: native,
             depends: "host-libc".to_owned(),
             summary: "says hello: the library",
+            shlibs: "libgreet 1 libgreet1 (>= 1.0)\n",
             files: vec![member(workshop, &library, "usr/lib/libgreet.so.1")?],
         });
     }
@@ -51,6 +60,7 @@ pub(super) fn cast(workshop: &Path, native: &str) -> Outcome<Cast> {
             architecture: native,
             depends: "libgreet1 (>= 1.0), host-libc".to_owned(),
             summary: "says something: a program that was built with libgreet 1.0",
+            shlibs: "",
             files: vec![member(workshop, name, &format!("usr/bin/{name}"))?],
         });
     }
@@ -69,6 +79,7 @@ pub(super) fn cast(workshop: &Path, native: &str) -> Outcome<Cast> {
         bob: vec![file("greet", "1.0"), older, libc],
         update: vec![file("libgreet1", "1.1")],
         replaced: vec!["libgreet1".to_owned()],
+        broken: vec![file("libgreet1", "2.0")],
         both: vec![Program::new(&["greet", "Aleph"])],
         of_alice: vec![Program::new(&["farewell", "Aleph"])],
         of_bob: Vec::new(),
@@ -92,7 +103,7 @@ fn host_libc<'a>(workshop: &Path, native: &'a str, version: &'a str) -> Outcome<
         return Err(Failure::new("cannot find the C library that `cc` links programs to; `ldd` named none"));
     }
     let summary = "this machine's own loader and C library";
-    Ok(Pack { name: "host-libc", version, architecture: native, depends: String::new(), summary, files })
+    Ok(Pack { name: "host-libc", version, architecture: native, depends: String::new(), summary, shlibs: "", files })
 }
 
 /// The absolute paths in what `ldd` prints, once each.

@@ -51,6 +51,7 @@ pub(super) fn cast(index: &PreparedIndex, native: &str, pinned: usize) -> Result
         bob: named(&BOB, &["openssl", &ssl, "libc6", "libexpat1"]),
         update: update.iter().map(|versions| format!("{}={}", versions.name, versions.newer)).collect(),
         replaced: update.iter().map(|versions| versions.name.clone()).collect(),
+        broken: Vec::new(),
         both: vec![Program::new(&["openssl", "version"]), Program::new(&["python3", "-c", python])],
         of_alice: vec![Program::head(&["curl", "--version"]), Program::new(&["git", "--version"])],
         of_bob: vec![Program::new(&["jq", "-nc", "{answer: (6 * 7)}"])],

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{failure::Outcome, ops::sources, output::Printer};
 
+/// A list of no sources, beside the packages that the tour makes.
+pub(super) const NO_SOURCES: &str = "no-sources.list";
+
 /// Chooses, and says what was chosen from.
 pub(super) fn choose(story: &mut Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<Cast> {
     match of_sources(story, page, printer)? {
@@ -67,11 +70,12 @@ fn of_sources(story: &Story<'_>, page: &Page<'_>, printer: &Printer) -> Outcome<
     Ok(Err("The older versions on offer do not fit together.".to_owned()))
 }
 
-fn own(story: &mut Story<'_>, page: &Page<'_>) -> Outcome<Cast> {
+/// Makes the cast that needs no sources, and goes where its packages are.
+pub(super) fn own(story: &mut Story<'_>, page: &Page<'_>) -> Outcome<Cast> {
     let workshop = &story.place.workshop;
     let at = |source| aleph_store::FsError { action: "create", path: workshop.clone(), source };
     std::fs::create_dir_all(workshop).map_err(at)?;
-    let none = workshop.join("no-sources.list");
+    let none = workshop.join(NO_SOURCES);
     std::fs::write(&none, "").map_err(at)?;
     let native = sources::architectures(&story.host_of(ALICE))?.native;
     let cast = homemade::cast(workshop, &native)?;

@@ -25,6 +25,8 @@ pub(super) struct Pack<'a> {
     pub(super) depends: String,
     /// One line.
     pub(super) summary: &'a str,
+    /// The sonames that it promises to others, as deb-shlibs(5) has them; left out if empty.
+    pub(super) shlibs: &'a str,
     /// Programs and libraries; all are executable.
     pub(super) files: Vec<Member>,
 }
@@ -38,7 +40,12 @@ impl Pack<'_> {
     /// Writes the archive into `directory`.
     pub(super) fn write(&self, directory: &Path) -> io::Result<PathBuf> {
         let path = directory.join(self.file_name());
-        let control = tarball(&[Member { path: "control".to_owned(), bytes: self.control().into_bytes() }], 0o644)?;
+        let text = |name: &str, text: &str| Member { path: name.to_owned(), bytes: text.as_bytes().to_vec() };
+        let mut control = vec![text("control", &self.control())];
+        if !self.shlibs.is_empty() {
+            control.push(text("shlibs", self.shlibs));
+        }
+        let control = tarball(&control, 0o644)?;
         let data = tarball(&self.files, 0o755)?;
         let mut archive = ar::Builder::new(File::create(&path)?);
         for (name, bytes) in [("debian-binary", &b"2.0\n"[..]), ("control.tar.gz", &control), ("data.tar.gz", &data)] {
@@ -104,6 +111,7 @@ mod tests {
             architecture: "amd64",
             depends: "two (>= 1)".to_owned(),
             summary: "a test",
+            shlibs: "",
             files: vec![file("usr/bin/one"), file(&long)],
         };
         let path = pack.write(directory.path()).unwrap();

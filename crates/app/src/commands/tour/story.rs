@@ -15,13 +15,14 @@ use super::{
     bound,
     cast::{Cast, Program},
     census::Census,
-    facts::{Made, Milliseconds, Ran, RolledBack, Updated, Verified},
+    facts::{Judged, Made, Milliseconds, Ran, Refused, RolledBack, Updated, Verified},
     place::Place,
 };
 use crate::{
     failure::{Failure, Outcome, UNSATISFIABLE},
     host::{Host, no_view},
     ops::{
+        abi::impact::Impact,
         apply::Applied,
         change::{self, Changed, Wish},
         timings::Timings,
@@ -33,6 +34,8 @@ use crate::{
 pub(super) const ALICE: &str = "alice";
 /// The one whose view is not.
 pub(super) const BOB: &str = "bob";
+/// The one who is offered a broken update.
+pub(super) const CAROL: &str = "carol";
 
 /// The stage and its hands.
 pub(super) struct Story<'a> {
@@ -47,6 +50,7 @@ pub(super) struct Story<'a> {
 pub(super) struct Step {
     pub(super) generation: Generation,
     pub(super) before: Option<Generation>,
+    pub(super) impact: Impact,
     pub(super) timings: Timings,
     pub(super) took: Milliseconds,
     pub(super) grown: Census,
@@ -67,6 +71,7 @@ impl Step {
             ("download", of(&["download"])),
             ("import", of(&["import"])),
             ("link", of(&["link"])),
+            ("judge", of(&["judge"])),
             ("compose", of(&["gather", "compose", "switch"])),
             ("scripts", of(&["configure"])),
         ]
@@ -121,11 +126,26 @@ impl<'a> Story<'a> {
         let Changed::Done(plan, applied) = changed else {
             return Err(Failure::new(format!("`aleph {reason}` changed nothing in the view {who}")));
         };
-        let Applied { generation, timings, .. } = *applied;
+        let Applied { generation, impact, timings, .. } = *applied;
         let imported = generation.packages.iter().filter(|package| !known.contains(&package.component)).cloned();
         let imported = imported.collect();
         let grown = Census::take(store.layout())?.since(census);
-        Ok(Step { before: plan.before, generation, timings, took, grown, imported })
+        Ok(Step { before: plan.before, generation, impact, timings, took, grown, imported })
+    }
+
+    /// Offers a view an update that would break it, and returns what is said.
+    pub(super) fn refused(&self, who: &str, packages: &[String]) -> Outcome<Refused> {
+        let start = Instant::now();
+        let wish = Wish { add: packages.to_vec(), ..Wish::default() };
+        let host = self.host_of(who);
+        let said = match change::change(&host, self.printer, &host.target()?, &wish, "tour") {
+            Err(failure) if failure.code() == UNSATISFIABLE.into() => failure.chain().join(": "),
+            Err(failure) => return Err(failure),
+            Ok(_) => return Err(Failure::new(format!("the view {who} took an update that breaks its programs"))),
+        };
+        let took = Milliseconds(start.elapsed());
+        let generation = self.view(who)?.current_number()?.unwrap_or_default();
+        Ok(Refused { view: who.to_owned(), generation, said, took })
     }
 
     /// The first generation of a view, in numbers.
@@ -158,6 +178,7 @@ impl<'a> Story<'a> {
             relinked: reach.relinked.len(),
             renamed: reach.renamed,
             untouched: reach.untouched,
+            judged: Judged::of(step),
             rebuilds_avoided: bound::dependents(before, &cast.replaced),
             new_bytes: step.grown.bytes,
             new_names: step.grown.names,
