@@ -239,3 +239,18 @@ fn changes_that_break_what_stays_are_refused() {
     made.world.run(["rollback"]).good();
     made.judged(&["check"], 0, "relink");
 }
+
+#[test]
+fn a_library_that_moves_to_another_package_is_not_gone() {
+    let made = Made::new();
+    let alone = Package::new("libx", "4").script("shlibs", "libx 1 libx\n").build(&made.world.directory);
+    made.world.run(with(&["add"], &[made.library("1"), made.program()])).good();
+    let refused = made.world.run(with(&["add"], std::slice::from_ref(&alone)));
+    refused.failed(3, &["prog:all would not work any more: libx.so.1 is gone"]);
+
+    let other = Package::new("libx-common", "4").fields("Replaces: libx\nBreaks: libx (<< 4)\n");
+    let other = other.file("usr/lib/libx.so.1", 0o644, made.bytes("v2/libx.so.1")).build(&made.world.directory);
+    let said = made.world.run(with(&["add"], &[alone, other])).good().out;
+    assert!(!said.contains("rebuild"), "{said}");
+    made.judged(&["check"], 0, "relink");
+}

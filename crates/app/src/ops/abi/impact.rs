@@ -31,7 +31,7 @@ pub(crate) struct Affected {
 #[derive(Default)]
 pub(crate) struct Impact {
     pub(crate) affected: Vec<Affected>,
-    /// Packages that change to what is not in the store yet, so that nothing can be said of who uses them.
+    /// What the change brings and the store does not have yet; if there is any, nothing was judged.
     pub(crate) absent: Vec<String>,
 }
 
@@ -55,34 +55,30 @@ pub(crate) fn holding(packages: &[Pinned]) -> Holding {
     packages.iter().map(|package| (package.key(), Some(package.component))).collect()
 }
 
-/// Judges, for every package that is in both holdings, each library of others that is another one then. By symbols and by
-/// what packages declare: types are only compared by who asks for it.
+/// Judges every package that is in both holdings for each library that is another one then, or gone. By symbols and by what
+/// packages declare: types are only compared by who asks for it.
 pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
-    let (mut changed, mut absent) = (Vec::new(), Vec::new());
-    for (key, new) in after.iter().filter(|(key, new)| before.get(*key).is_some_and(|old| old != *new)) {
-        match (before[key], new) {
-            (Some(old), Some(new)) => changed.push((old, *new)),
-            _ => absent.push(key.clone()),
-        }
-    }
-    if changed.is_empty() {
+    let absent: Vec<String> = after.iter().filter(|(_, id)| id.is_none()).map(|(key, _)| key.clone()).collect();
+    let stays = |key: &String, id: &Option<ComponentId>| before.get(key) == Some(id) && after.get(key) == Some(id);
+    if !absent.is_empty() || before.iter().all(|(key, id)| stays(key, id)) {
         return Ok(Impact { affected: Vec::new(), absent });
     }
     let stored = &Stored::open(host)?;
-    let rows: HashMap<ComponentId, ComponentRow> =
-        stored.store().component_rows(None)?.into_iter().map(|row| (row.id, row)).collect();
-    let providers = changed.iter().map(|(old, new)| Ok((provider(stored, &rows, old)?, provider(stored, &rows, new)?)));
-    let mut providers = providers.collect::<Outcome<Vec<(Side, Side)>>>()?;
+    let rows = Rows::read(stored)?;
+    let providers = |key: &String, id: &Option<ComponentId>| -> Outcome<(Side, Side)> {
+        let new = after.get(key).copied().flatten().map(|id| stored.provider(rows.of(&id)?));
+        Ok((stored.provider(rows.of(&id.expect("it was there"))?)?, new.unwrap_or_else(|| Ok(Side::none()))?))
+    };
+    let leaving = before.iter().filter(|(key, id)| !stays(key, id));
+    let mut providers = leaving.map(|(key, id)| providers(key, id)).collect::<Outcome<Vec<(Side, Side)>>>()?;
     providers.retain(|(old, _)| old.binaries.iter().any(|binary| binary.facts.soname().is_some()));
     if providers.is_empty() {
-        return Ok(Impact { affected: Vec::new(), absent });
+        return Ok(Impact::default());
     }
-    let is_staying = |key: &String, id: &Option<ComponentId>| before.get(key) == Some(id) && after.get(key) == Some(id);
-    let staying: Vec<&String> = after.iter().filter(|(key, id)| is_staying(key, id)).map(|(key, _)| key).collect();
-    let sides = |holding: &Holding, stays: bool| {
-        let those = holding.iter().filter(|(key, id)| is_staying(key, id) == stays);
-        let rows: Vec<ComponentRow> = those.filter_map(|(_, id)| rows.get(&(*id)?).cloned()).collect();
-        stored.sides(&rows)
+    let staying: Vec<&String> = after.iter().filter(|(key, id)| stays(key, id)).map(|(key, _)| key).collect();
+    let sides = |holding: &Holding, staying: bool| {
+        let ids = holding.iter().filter(|(key, id)| stays(key, id) == staying).filter_map(|(_, id)| id.as_ref());
+        stored.sides(&ids.map(|id| rows.of(id).cloned()).collect::<Outcome<Vec<ComponentRow>>>()?)
     };
     let (stay, go, come) = (sides(after, true)?, sides(before, false)?, sides(after, false)?);
     let others = [&go, &come].map(|with| stay.iter().chain(with).collect::<Vec<&Side>>());
@@ -120,9 +116,17 @@ pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<I
     Ok(Impact { affected: affected.collect(), absent })
 }
 
-fn provider(stored: &Stored, rows: &HashMap<ComponentId, ComponentRow>, id: &ComponentId) -> Outcome<Side> {
-    let row = rows.get(id).ok_or_else(|| Failure::new(format!("the store does not know its component {id}")))?;
-    stored.provider(row)
+/// What the store says of its components.
+struct Rows(HashMap<ComponentId, ComponentRow>);
+
+impl Rows {
+    fn read(stored: &Stored) -> Outcome<Self> {
+        Ok(Self(stored.store().component_rows(None)?.into_iter().map(|row| (row.id, row)).collect()))
+    }
+
+    fn of(&self, id: &ComponentId) -> Outcome<&ComponentRow> {
+        self.0.get(id).ok_or_else(|| Failure::new(format!("the store does not know its component {id}")))
+    }
 }
 
 /// Whether the dynamic linker loads a library of this provider for it.

@@ -64,10 +64,11 @@ impl Work<'_> {
         };
         let nobody = self.consumers.is_empty().then_some(None);
         let consumers: Vec<Option<usize>> = (0..self.consumers.len()).map(Some).chain(nobody).collect();
-        let is_same = matched.new.is_some_and(|new| load_the_same(matched.old, new));
-        let types = matched.new.filter(|_| !is_same).and_then(|new| self.types(matched.old, new));
+        let new = matched.new.or_else(|| self.moved(matched.old));
+        let is_same = new.is_some_and(|new| load_the_same(matched.old, new));
+        let types = new.filter(|_| !is_same).and_then(|new| self.types(matched.old, new));
         let comparison = types.as_ref().map(|(old, new)| Comparison::new(old, new));
-        let pair = matched.new.map(|new| self.prepare((matched.old, new, is_same), comparison.as_ref()));
+        let pair = new.map(|new| self.prepare((matched.old, new, is_same), comparison.as_ref()));
         let judge = |(): &mut (), at: &Option<usize>| {
             let consumer = at.map(|at| self.consumers[at]);
             let judgement = match &pair {
@@ -80,6 +81,15 @@ impl Work<'_> {
             Ok(judged) => judged,
             Err(never) => match never {},
         }
+    }
+
+    /// What stands for a library that the new provider does not have: another library of that soname in the process.
+    fn moved(&self, old: &Binary) -> Option<&Binary> {
+        let soname = old.facts.soname()?;
+        let [_, others] = self.others;
+        let same =
+            |binary: &&Binary| binary.facts.soname() == Some(soname) && binary.facts.platform() == old.facts.platform();
+        others.iter().flat_map(|side| &side.binaries).find(same)
     }
 
     /// The types of both sides, where both have any.

@@ -144,6 +144,11 @@ impl Side {
         Self { path, is_file, binaries, unread, package: None, debug }
     }
 
+    /// Nothing.
+    pub(crate) fn none() -> Self {
+        Self::new(PathBuf::new(), false)
+    }
+
     /// What is on it, each with its side.
     pub(crate) fn consumers(&self) -> impl Iterator<Item = (&Self, &Binary)> {
         self.binaries.iter().map(move |binary| (self, binary))
