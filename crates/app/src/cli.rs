@@ -101,6 +101,9 @@ pub(crate) enum Command {
         /// Go on although packages that stay would not work any more
         #[arg(long)]
         accept_breaks: bool,
+        /// In every view of the store that holds what is named, instead of one
+        #[arg(long)]
+        all_views: bool,
     },
     /// Run a command in the view, or a package's command that no view has
     Run {

@@ -217,6 +217,65 @@ fn no_proxy_counts_beside_a_configured_proxy() {
     update("127.0.0.1").good();
 }
 
+#[test]
+fn every_view_is_updated_and_none_stops_another() {
+    let offers = Offers::new();
+    let tool = |version| Package::new("tool", version).file("usr/share/tool/version", 0o644, version);
+    let rival = || package("rival", "", "mine");
+    offers.offer(vec![tool("1"), rival()]);
+    for (view, packages) in
+        [("all", "tool"), ("clash", "tool"), ("clash", "rival"), ("holds", "tool=1"), ("other", "rival")]
+    {
+        offers.run(&["--view", view, "add", packages]).good();
+    }
+    let project = offers.world.directory.join("project");
+    fs::create_dir(&project).expect("a directory");
+    for arguments in [&["init"][..], &["add", "tool"]] {
+        let mut command = offers.world.aleph(arguments);
+        let sources = offers.world.directory.join("sources.list");
+        Ran::of(command.env("ALEPH_SOURCES", sources).current_dir(&project)).good();
+    }
+    // The file of another package, which the view `clash` has.
+    let newer = tool("2").file("usr/share/rival/content", 0o644, "theirs");
+    offers.offer(vec![newer]);
+
+    let fates = |arguments: &[&str], code: i32| {
+        let ran = offers.run(&[&["--format", "json", "update", "--all-views"], arguments].concat());
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let answer: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+        let views = answer["data"]["views"].as_array().expect("views").clone();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let line = |view: &serde_json::Value| {
+            let name = text(&view["view"]).split('-').next().unwrap_or_default().to_owned();
+            format!("{name} {} {}", text(&view["fate"]), text(&view["now"][0]["version"]))
+        };
+        views.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fates(&["tool", "--dry-run"], 0),
+        ["all changed 1", "clash changed 1", "holds unchanged 1", "project left 1"]
+    );
+    let done = fates(&["tool"], 3);
+    assert_eq!(done, ["all changed 2", "clash failed 1", "holds unchanged 1", "project left 1"]);
+    let said = offers.run(&["update", "--all-views", "tool"]);
+    said.failed(3, &["usr/share/rival/content"]);
+    for line in [
+        "4 views\n",
+        "left alone: its lock file decides: `aleph update` in /",
+        "not changed: ",
+        "as it was: it asks for tool=1\n",
+    ] {
+        assert!(said.out.contains(line), "{said:?}");
+    }
+    let nobody = offers.run(&["update", "--all-views", "nothing"]).good().out;
+    assert_eq!(nobody, "no view holds that\n");
+    // With nothing named, all that is newer anywhere.
+    assert_eq!(
+        fates(&[], 3),
+        ["all unchanged ", "clash failed ", "holds unchanged ", "other unchanged ", "project left "]
+    );
+}
+
 /// Answers one request for a file of the directory.
 fn serve(mut stream: TcpStream, directory: &Path) {
     let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);

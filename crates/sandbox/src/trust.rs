@@ -59,7 +59,7 @@ pub(crate) fn bundle(stack: &Stack) -> Option<EtcFile> {
 /// Which of the texts are in a file. It is read from its end, where Debian's `update-ca-certificates` puts what
 /// administrators add, and piece by piece: memory that was never touched is dear while a program waits to begin.
 fn contained(texts: &[&[u8]], file: &OwnedFd) -> Result<Vec<bool>, Errno> {
-    let finders = Vec::from_iter(texts.iter().map(|text| memmem::Finder::new(text)));
+    let finders = Vec::from_iter(texts.iter().map(memmem::Finder::new));
     let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
     let mut found = vec![false; texts.len()];
     // A text may begin in one piece and end in the next.

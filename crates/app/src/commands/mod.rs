@@ -2,6 +2,7 @@
 
 mod abi;
 mod add;
+mod changed;
 mod history;
 mod import;
 mod init;
@@ -12,6 +13,7 @@ mod show;
 mod source;
 mod store;
 mod tour;
+mod update_all;
 mod view;
 mod why;
 
@@ -37,7 +39,12 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
             add::add(host, printer, &Wish { add: packages, recommends, accept_breaks, ..Wish::default() })
         }
         Command::Remove { packages } => add::remove(host, printer, packages),
-        Command::Update { packages, accept_breaks } => add::update(host, printer, packages, accept_breaks),
+        Command::Update { packages, accept_breaks, all_views: true } => {
+            update_all::update_all(host, printer, &packages, accept_breaks)
+        }
+        Command::Update { packages, accept_breaks, all_views: false } => {
+            add::update(host, printer, packages, accept_breaks)
+        }
         Command::Run { pure, with, command } => run::run(host, printer, pure, &with, command),
         Command::Shell { pure } => run::shell(host, printer, pure),
         Command::List { all } => list::list(host, printer, all),
