@@ -28,8 +28,8 @@ pub struct Derived {
 }
 
 impl Store {
-    /// The records of this store. Where none can be kept, such as in the store of another user, they are those that are
-    /// there, or none, and new ones last as long as this value.
+    /// The records of this store, to be read and added to; where none can be kept, such as in the store of another user, to
+    /// be read only.
     pub fn derived(&self) -> Derived {
         let path = self.layout().derived();
         let writable = || {
@@ -45,8 +45,15 @@ impl Store {
         if let Ok(connection) = writable().or_else(anew) {
             return Derived { connection: Mutex::new(connection), is_kept: true };
         }
-        let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).or_else(|_| Connection::open_in_memory());
-        Derived { connection: Mutex::new(connection.expect("memory can be had")), is_kept: false }
+        self.derived_to_read()
+    }
+
+    /// The records that are there, or none; new ones are not kept.
+    pub fn derived_to_read(&self) -> Derived {
+        let there = open(&self.layout().derived(), OpenFlags::SQLITE_OPEN_READ_ONLY).ok();
+        let there = there.filter(|connection| version(connection).is_ok_and(|version| version == VERSION));
+        let connection = there.unwrap_or_else(|| Connection::open_in_memory().expect("memory can be had"));
+        Derived { connection: Mutex::new(connection), is_kept: false }
     }
 }
 

@@ -119,7 +119,7 @@ impl World {
         assert_eq!(names(&self.store.join("tmp")), [""; 0], "left in tmp");
         let known = |name: &String| {
             ["store", "objects", "trees", "views", "log", "tmp", "lock", "format.json"].contains(&name.as_str())
-                || name.starts_with("db.sqlite")
+                || ["db.sqlite", "derived.sqlite"].iter().any(|known| name.starts_with(known))
         };
         let strays: Vec<String> = names(&self.store).into_iter().filter(|name| !known(name)).collect();
         assert_eq!(strays, [""; 0], "left in the store's root");

@@ -26,6 +26,19 @@ fn records_are_kept_by_kind_and_key() {
 }
 
 #[test]
+fn who_only_looks_leaves_nothing() {
+    let fixture = fixture();
+    let looking = fixture.store.derived_to_read();
+    looking.put(KIND, &[record(b"1", "one")]);
+    assert_eq!((looking.get(KIND, &[b"1"]), looking.rest(KIND, b"1")), (vec![None], None));
+    assert!(!fixture.store.layout().root().join("derived.sqlite").exists());
+    fixture.store.derived().put(KIND, &[record(b"1", "one")]);
+    let looking = fixture.store.derived_to_read();
+    looking.put(KIND, &[record(b"2", "two")]);
+    assert_eq!(looking.get(KIND, &[b"1", b"2"]), [Some(b"one".to_vec()), None]);
+}
+
+#[test]
 fn what_rots_is_not_believed() {
     let fixture = fixture();
     fixture.store.derived().put(KIND, &[record(b"1", "one"), record(b"2", "two")]);

@@ -64,7 +64,8 @@ impl Work<'_> {
         };
         let nobody = self.consumers.is_empty().then_some(None);
         let consumers: Vec<Option<usize>> = (0..self.consumers.len()).map(Some).chain(nobody).collect();
-        let new = matched.new.or_else(|| self.moved(matched.old));
+        let same_soname = matched.new.filter(|new| new.facts.soname() == matched.old.facts.soname());
+        let new = same_soname.or_else(|| self.moved(matched.old)).or(matched.new);
         let is_same = new.is_some_and(|new| load_the_same(matched.old, new));
         let types = new.filter(|_| !is_same).and_then(|new| self.types(matched.old, new));
         let comparison = types.as_ref().map(|(old, new)| Comparison::new(old, new));
@@ -83,7 +84,7 @@ impl Work<'_> {
         }
     }
 
-    /// What stands for a library that the new provider does not have: another library of that soname in the process.
+    /// A library of that soname which the new provider does not have and the process has all the same.
     fn moved(&self, old: &Binary) -> Option<&Binary> {
         let soname = old.facts.soname()?;
         let [_, others] = self.others;

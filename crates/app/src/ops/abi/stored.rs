@@ -41,7 +41,8 @@ pub(crate) type Found = Result<Arc<Facts>, Arc<str>>;
 impl Stored {
     pub(crate) fn open(host: &Host) -> Outcome<Self> {
         let store = host.store_to_read()?;
-        Ok(Self { derived: Arc::new(store.derived()), store })
+        let derived = if host.global.dry_run { store.derived_to_read() } else { store.derived() };
+        Ok(Self { derived: Arc::new(derived), store })
     }
 
     pub(crate) fn store(&self) -> &Store {
