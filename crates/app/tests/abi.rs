@@ -146,7 +146,7 @@ fn what_cannot_be_read_is_unknown_or_refused() {
     let whole = made.bytes("v1/libx.so.1");
     fs::write(made.path("cut.so"), &whole[..whole.len() / 2]).expect("half a file");
     made.judged(&["diff", "cut.so", "v2/libx.so.1"], 11, "unknown");
-    made.judged(&["diff", "v1/libx.so.1", "cut.so", "--consumer", "prog"], 10, "rebuild");
+    made.judged(&["diff", "v1/libx.so.1", "cut.so", "--consumer", "prog"], 11, "unknown");
     assert_eq!(made.abi(&["show", "cut.so"]).code, Some(11));
     made.abi(&["show", "nowhere.so"]).failed(1, &["nowhere.so"]);
     made.abi(&["show", "nowhere/x"]).failed(1, &["nowhere/x"]);
@@ -253,4 +253,17 @@ fn a_library_that_moves_to_another_package_is_not_gone() {
     let said = made.world.run(with(&["add"], &[alone, other])).good().out;
     assert!(!said.contains("rebuild"), "{said}");
     made.judged(&["check"], 0, "relink");
+}
+
+#[test]
+fn a_library_that_cannot_be_read_is_not_taken_for_gone() {
+    let made = Made::new();
+    made.world.run(with(&["add"], &[made.library("1"), made.program()])).good();
+    let odd = [&b"\x7fELF"[..], &[0xff; 200]].concat();
+    let odd = Package::new("libx", "5").file("usr/lib/libx.so.1", 0o644, odd).build(&made.world.directory);
+    let said = made.world.run(with(&["add"], &[odd])).good().out;
+    assert!(
+        said.contains("\nunknown prog:all\n  - unclear: libx.so.1 is not found, and `/usr/lib/libx.so.1` cannot"),
+        "{said}"
+    );
 }

@@ -74,7 +74,10 @@ impl Work<'_> {
             let consumer = at.map(|at| self.consumers[at]);
             let judgement = match &pair {
                 Some(prepared) => prepared.judge(consumer, self),
-                None => gone(&library, &matched.old.facts, consumer.map(|(_, binary)| &*binary.facts)),
+                None => {
+                    let consumer = consumer.map(|(_, binary)| &*binary.facts);
+                    gone(&library, &matched.old.facts, consumer, self.new.unread.first())
+                }
             };
             Ok::<_, Infallible>(Judged { library: library.clone(), consumer: *at, judgement })
         };
@@ -192,14 +195,22 @@ fn promised(shlibs: &str, soname: &str) -> bool {
     })
 }
 
-/// The new side has nothing in the place of a library.
-fn gone(library: &str, old: &Facts, consumer: Option<&Facts>) -> Judgement {
+/// The new side has nothing in the place of a library, unless it is what cannot be read.
+fn gone(library: &str, old: &Facts, consumer: Option<&Facts>, unread: Option<&(String, String)>) -> Judgement {
     let needs = consumer.is_none_or(|facts| facts.needed().any(|needed| Some(needed) == old.soname()));
-    let (verdict, effect) =
-        if needs { (Verdict::Rebuild, Effect::Breaks) } else { (Verdict::Relink, Effect::Compatible) };
-    let text = if needs { format!("{library} is gone") } else { format!("{library} is gone, which it does not use") };
+    let evidence = vec![Evidence::Symbols];
+    let (verdict, evidence, effect, text) = match unread {
+        _ if !needs => {
+            (Verdict::Relink, evidence, Effect::Compatible, format!("{library} is gone, which it does not use"))
+        }
+        Some((label, why)) => {
+            let text = format!("{library} is not found, and `{label}` cannot be read: {why}");
+            (Verdict::Unknown, Vec::new(), Effect::Unclear, text)
+        }
+        None => (Verdict::Rebuild, evidence, Effect::Breaks, format!("{library} is gone")),
+    };
     let reasons = vec![Change { effect, symbol: String::new(), text }];
-    Judgement { verdict, evidence: vec![Evidence::Symbols], reasons, is_used: needs }
+    Judgement { verdict, evidence, reasons, is_used: needs }
 }
 
 /// What follows from several verdicts: the worst, with the evidence of those that say so, and all reasons, the worst first.
