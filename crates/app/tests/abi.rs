@@ -260,6 +260,8 @@ fn a_library_that_cannot_be_read_is_not_taken_for_gone() {
     let made = Made::new();
     made.world.run(with(&["add"], &[made.library("1"), made.program()])).good();
     let odd = [&b"\x7fELF"[..], &[0xff; 200]].concat();
+    let other = Package::new("libx", "4").file("usr/lib/liby.so.1", 0o644, odd.clone()).build(&made.world.directory);
+    made.world.run(with(&["add"], &[other])).failed(3, &["libx.so.1 is gone"]);
     let odd = Package::new("libx", "5").file("usr/lib/libx.so.1", 0o644, odd).build(&made.world.directory);
     let said = made.world.run(with(&["add"], &[odd])).good().out;
     assert!(

@@ -3,7 +3,7 @@
 use aleph_abi::{Change, Effect, Judgement};
 use serde_json::json;
 
-use super::{code, coloured, effect_name, evidence_names, reason, verdict_name};
+use super::{by, code, coloured, effect_name, evidence_names, reason, verdict_name};
 use crate::{
     failure::Outcome,
     host::Host,
@@ -49,8 +49,7 @@ fn human(report: &Report) -> String {
             }
         }
         for (judgement, alike) in told {
-            let evidence = evidence_names(&judgement.evidence).join(", ");
-            let by = if evidence.is_empty() { String::new() } else { format!(" (by {evidence})") };
+            let by = by(judgement);
             text.push_str(&format!("  {}{}{by}\n", coloured(judgement.verdict), consumers(&alike)));
             text.push_str(&reasons(&judgement.reasons));
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aleph_abi::{Effect, Judgement, Verdict};
+use aleph_abi::{Effect, Verdict};
 use serde_json::{Value, json};
 
-use super::{coloured, effect_name, evidence_names, reason, verdict_name};
+use super::{by, coloured, effect_name, evidence_names, reason, verdict_name};
 use crate::{
     ops::abi::impact::{Affected, Impact},
     output::count,
@@ -53,9 +53,4 @@ pub(in crate::commands) fn human(impact: &Impact) -> String {
         text.push_str(&format!("not judged before they are in the store: {names}\n"));
     }
     text
-}
-
-fn by(judgement: &Judgement) -> String {
-    let names = evidence_names(&judgement.evidence).join(", ");
-    if names.is_empty() { names } else { format!(" (by {names})") }
 }

@@ -7,7 +7,7 @@ mod show;
 
 use std::process::ExitCode;
 
-use aleph_abi::{Change, Effect, Evidence, Verdict};
+use aleph_abi::{Change, Effect, Evidence, Judgement, Verdict};
 use serde_json::{Value, json};
 
 use crate::{
@@ -91,6 +91,12 @@ fn evidence_name(evidence: Evidence) -> &'static str {
 
 pub(in crate::commands) fn evidence_names(evidence: &[Evidence]) -> Vec<&'static str> {
     evidence.iter().copied().map(evidence_name).collect()
+}
+
+/// ` (by symbols, types)`, or nothing.
+fn by(judgement: &Judgement) -> String {
+    let names = evidence_names(&judgement.evidence).join(", ");
+    if names.is_empty() { names } else { format!(" (by {names})") }
 }
 
 fn effect_name(effect: Effect) -> &'static str {

@@ -23,9 +23,10 @@ const LIBRARIES: [(&str, &str); 3] = [
 ];
 const PROGRAMS: [(&str, &str); 2] = [("greet", "Hello"), ("farewell", "Goodbye")];
 
-/// Whether this host has a compiler.
+/// Whether this host has a compiler, and the C library's headers.
 pub(super) fn can_compile() -> bool {
-    Command::new("cc").arg("--version").stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+    let preprocess = ["-E", "-include", "stdio.h", "-x", "c", "/dev/null"];
+    Command::new("cc").args(preprocess).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
 
 /// Compiles and packs everything below `workshop`, an empty directory; the archives lie there afterwards.

@@ -36,7 +36,7 @@ impl Place {
     pub(super) fn intention(&self) -> String {
         format!(
             "would empty {}, make a store there, add packages to the views alice and bob, run programs in them, \
-             update one view, roll it back, and verify the store",
+             update one view, roll it back, offer the view carol a broken update, and verify the store",
             self.store.display()
         )
     }

@@ -65,25 +65,25 @@ pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<I
     }
     let stored = &Stored::open(host)?;
     let rows = Rows::read(stored)?;
-    let providers = |key: &String, id: &Option<ComponentId>| -> Outcome<(Side, Side)> {
-        let new = after.get(key).copied().flatten().map(|id| stored.provider(rows.of(&id)?));
-        Ok((stored.provider(rows.of(&id.expect("it was there"))?)?, new.unwrap_or_else(|| Ok(Side::none()))?))
+    let moving = |holding: &Holding| {
+        let those =
+            holding.iter().filter(|(key, id)| !stays(key, id)).filter_map(|(key, id)| Some((key.clone(), (*id)?)));
+        those.map(|(key, id)| Ok((key, stored.provider(rows.of(&id)?)?))).collect::<Outcome<BTreeMap<String, Side>>>()
     };
-    let leaving = before.iter().filter(|(key, id)| !stays(key, id));
-    let mut providers = leaving.map(|(key, id)| providers(key, id)).collect::<Outcome<Vec<(Side, Side)>>>()?;
-    providers.retain(|(old, _)| old.binaries.iter().any(|binary| binary.facts.soname().is_some()));
-    if providers.is_empty() {
+    let leaving = moving(before)?;
+    if !leaving.values().flat_map(|old| &old.binaries).any(|binary| binary.facts.soname().is_some()) {
         return Ok(Impact::default());
     }
-    let staying: Vec<&String> = after.iter().filter(|(key, id)| stays(key, id)).map(|(key, _)| key).collect();
-    let sides = |holding: &Holding, staying: bool| {
-        let ids = holding.iter().filter(|(key, id)| stays(key, id) == staying).filter_map(|(_, id)| id.as_ref());
-        stored.sides(&ids.map(|id| rows.of(id).cloned()).collect::<Outcome<Vec<ComponentRow>>>()?)
-    };
-    let (stay, go, come) = (sides(after, true)?, sides(before, false)?, sides(after, false)?);
-    let others = [&go, &come].map(|with| stay.iter().chain(with).collect::<Vec<&Side>>());
+    let (coming, none) = (moving(after)?, Side::none());
+    let (staying, ids): (Vec<&String>, Vec<&Option<ComponentId>>) =
+        after.iter().filter(|(key, id)| stays(key, id)).unzip();
+    let components =
+        ids.into_iter().flatten().map(|id| rows.of(id).cloned()).collect::<Outcome<Vec<ComponentRow>>>()?;
+    let stay = stored.sides(&components)?;
+    let others = [&leaving, &coming].map(|with| stay.iter().chain(with.values()).collect::<Vec<&Side>>());
     let mut verdicts: BTreeMap<usize, Vec<Judgement>> = BTreeMap::new();
-    for (old, new) in &providers {
+    for (key, old) in &leaving {
+        let new = coming.get(key).unwrap_or(&none);
         let (packages, consumers): (Vec<usize>, Vec<(&Side, &Binary)>) = stay
             .iter()
             .enumerate()

@@ -76,7 +76,7 @@ impl Work<'_> {
                 Some(prepared) => prepared.judge(consumer, self),
                 None => {
                     let consumer = consumer.map(|(_, binary)| &*binary.facts);
-                    gone(&library, &matched.old.facts, consumer, self.new.unread.first())
+                    gone(&library, &matched.old.facts, consumer, self.unread(matched.old))
                 }
             };
             Ok::<_, Infallible>(Judged { library: library.clone(), consumer: *at, judgement })
@@ -94,6 +94,15 @@ impl Work<'_> {
         let same =
             |binary: &&Binary| binary.facts.soname() == Some(soname) && binary.facts.platform() == old.facts.platform();
         others.iter().flat_map(|side| &side.binaries).find(same)
+    }
+
+    /// What may be the library and cannot be read: a file that was named, or one of that name before `.so`.
+    fn unread(&self, old: &Binary) -> Option<&(String, String)> {
+        let stem = |label: &str| {
+            let name = label.rsplit('/').next().unwrap_or(label);
+            name.split(".so").next().unwrap_or(name).to_owned()
+        };
+        self.new.unread.iter().find(|(label, _)| self.new.is_file || stem(label) == stem(&old.label))
     }
 
     /// The types of both sides, where both have any.
