@@ -253,7 +253,7 @@ fn every_view_is_updated_and_none_stops_another() {
     };
     assert_eq!(
         fates(&["tool", "--dry-run"], 0),
-        ["all changed 1", "clash changed 1", "holds unchanged 1", "project left 1"]
+        ["all planned 1", "clash planned 1", "holds unchanged 1", "project left 1"]
     );
     let done = fates(&["tool"], 3);
     assert_eq!(done, ["all changed 2", "clash failed 1", "holds unchanged 1", "project left 1"]);

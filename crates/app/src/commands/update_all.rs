@@ -13,9 +13,20 @@ use crate::{
     output::{Printer, bold, count, table, yellow},
 };
 
+/// A view afterwards.
+struct After {
+    view: String,
+    fate: Fate,
+    /// Of what was named, what it holds now: name and version.
+    now: Vec<(String, String)>,
+    /// The requests that hold one of these at a version.
+    holds: Vec<String>,
+}
+
 /// What became of one view.
 enum Fate {
     Changed(Value),
+    Planned(Value),
     Unchanged(Value),
     /// Nothing was tried, for this reason.
     Left(String),
@@ -27,7 +38,7 @@ enum Fate {
 pub(crate) fn update_all(host: &Host, printer: &Printer, packages: &[String], accept_breaks: bool) -> Outcome {
     let store = host.store_that_exists()?;
     let views = Views::new(&store);
-    let (mut fates, mut code) = (Vec::new(), None);
+    let (mut all, mut code) = (Vec::new(), None);
     for view in views.list()? {
         let Some(current) = view.current()? else { continue };
         if !packages.is_empty() && versions(&current, packages).is_empty() {
@@ -38,13 +49,12 @@ pub(crate) fn update_all(host: &Host, printer: &Printer, packages: &[String], ac
             printer.failure(failure);
             code.get_or_insert(failure.code());
         }
-        fates.push((view, fate));
+        let current = view.current()?.unwrap_or(current);
+        let (now, holds) = (versions(&current, packages), holds(&current, packages));
+        all.push(After { view: view.record.name.to_string(), fate, now, holds });
     }
-    let mut answers = Vec::new();
-    for (view, fate) in &fates {
-        answers.push(answer(view, fate, view.current()?.as_ref(), packages));
-    }
-    printer.answer("changes", &json!({ "views": answers }), |_| summary(&fates, &answers));
+    let answers: Vec<Value> = all.iter().map(answer).collect();
+    printer.answer("changes", &json!({ "views": answers }), |_| summary(&all));
     Ok(code.unwrap_or(ExitCode::SUCCESS))
 }
 
@@ -57,17 +67,21 @@ fn update(host: &Host, printer: &Printer, view: &View, packages: &[String], acce
     let reason = format!("update --all-views {}", packages.join(" "));
     let wish = upgrade(packages.to_vec(), accept_breaks);
     let changed = host.target().and_then(|target| change::change(&host, printer, &target, &wish, reason.trim_end()));
-    match changed {
-        Err(failure) => Fate::Failed(failure),
-        Ok(changed) => {
-            let told = told(&changed);
-            told.warn(printer);
-            if !printer.is_json() && !matches!(changed, Changed::Nothing(..)) {
-                printer.line(&told.text);
-            }
-            if matches!(changed, Changed::Nothing(..)) { Fate::Unchanged(told.data) } else { Fate::Changed(told.data) }
-        }
+    let changed = match changed {
+        Err(failure) => return Fate::Failed(failure),
+        Ok(changed) => changed,
+    };
+    let told = told(&changed);
+    told.warn(printer);
+    let fate = match changed {
+        Changed::Nothing(..) => return Fate::Unchanged(told.data),
+        Changed::Planned(..) => Fate::Planned,
+        Changed::Done(..) => Fate::Changed,
+    };
+    if !printer.is_json() {
+        printer.line(&told.text);
     }
+    fate(told.data)
 }
 
 /// Of these packages, what a generation holds.
@@ -84,41 +98,34 @@ fn holds(generation: &Generation, packages: &[String]) -> Vec<String> {
     generation.requested.iter().filter(is_one).map(|request| request.0.clone()).collect()
 }
 
-fn answer(view: &View, fate: &Fate, current: Option<&Generation>, packages: &[String]) -> Value {
-    let (fate, more) = match fate {
+fn answer(after: &After) -> Value {
+    let (fate, details) = match &after.fate {
         Fate::Changed(data) => ("changed", data.clone()),
+        Fate::Planned(data) => ("planned", data.clone()),
         Fate::Unchanged(data) => ("unchanged", data.clone()),
         Fate::Left(why) => ("left", json!({ "why": why })),
         Fate::Failed(failure) => ("failed", json!({ "message": failure.chain().join(": "), "hints": failure.hints() })),
     };
-    let now = current.map(|current| versions(current, packages)).unwrap_or_default();
-    let now: Vec<Value> = now.iter().map(|(name, version)| json!({ "name": name, "version": version })).collect();
-    let holds = current.map(|current| holds(current, packages)).unwrap_or_default();
-    json!({ "view": view.record.name, "fate": fate, "now": now, "holds": holds, "details": more })
+    let now: Vec<Value> = after.now.iter().map(|(name, version)| json!({ "name": name, "version": version })).collect();
+    json!({ "view": after.view, "fate": fate, "now": now, "holds": after.holds, "details": details })
 }
 
 /// A line for each view: what became of it, and what it has of what was named.
-fn summary(fates: &[(View, Fate)], answers: &[Value]) -> String {
-    if fates.is_empty() {
+fn summary(all: &[After]) -> String {
+    if all.is_empty() {
         return "no view holds that".to_owned();
     }
-    let rows = fates.iter().zip(answers).map(|((view, fate), answer)| {
-        let fate = match fate {
-            Fate::Changed(data) if data["generation"].is_null() => "would change".to_owned(),
+    let row = |after: &After| {
+        let fate = match &after.fate {
             Fate::Changed(_) => "changed".to_owned(),
-            Fate::Unchanged(_) => {
-                let holds = answer["holds"].as_array().into_iter().flatten();
-                let holds: Vec<&str> = holds.filter_map(Value::as_str).collect();
-                let why = if holds.is_empty() { String::new() } else { format!(": it asks for {}", holds.join(", ")) };
-                format!("as it was{why}")
-            }
+            Fate::Planned(_) => "would change".to_owned(),
+            Fate::Unchanged(_) if after.holds.is_empty() => "as it was".to_owned(),
+            Fate::Unchanged(_) => format!("as it was: it asks for {}", after.holds.join(", ")),
             Fate::Left(why) => format!("{}: {why}", yellow("left alone")),
             Fate::Failed(failure) => format!("{}: {}", yellow("not changed"), failure.chain().join(": ")),
         };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let now = answer["now"].as_array().into_iter().flatten();
-        let now: Vec<String> = now.map(|one| format!("{} {}", text(&one["name"]), text(&one["version"]))).collect();
-        vec![bold(view.record.name.as_str()), now.join(", "), fate]
-    });
-    format!("{}\n{}", count(fates.len(), "view"), table(&rows.collect::<Vec<_>>()))
+        let now: Vec<String> = after.now.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        vec![bold(&after.view), now.join(", "), fate]
+    };
+    format!("{}\n{}", count(all.len(), "view"), table(&all.iter().map(row).collect::<Vec<_>>()))
 }
