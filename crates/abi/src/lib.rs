@@ -6,6 +6,7 @@
 mod change;
 pub mod closure;
 pub mod dwarf;
+pub mod edit;
 pub mod elf;
 pub mod headers;
 mod symbols;
