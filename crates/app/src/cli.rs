@@ -62,6 +62,29 @@ pub(crate) struct Global {
     pub(crate) sources: Option<PathBuf>,
 }
 
+/// What `import` takes.
+#[derive(Args)]
+pub(crate) struct ImportArguments {
+    /// Archives; with --prefix directories as well
+    #[arg(required_unless_present = "prefix", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Take the trees as native components: they were made to run below this directory [default PATH: the prefix itself]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) prefix: Option<PathBuf>,
+    /// What the component is called [default: what the directory is called]
+    #[arg(long, requires = "prefix")]
+    pub(crate) name: Option<String>,
+    /// Its version [default: what follows the name in the directory's]
+    #[arg(long, requires = "prefix")]
+    pub(crate) version: Option<String>,
+    /// A library that the host brings, such as libGL.so.1
+    #[arg(long, value_name = "SONAME", requires = "prefix")]
+    pub(crate) host: Vec<String>,
+    /// Link to this native component where several offer a library
+    #[arg(long, value_name = "NAME[=VERSION]", requires = "prefix")]
+    pub(crate) with: Vec<String>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Human,
@@ -152,11 +175,8 @@ pub(crate) enum Command {
     },
     /// Make this directory a project, with a view of its own
     Init,
-    /// Put archives from files into the store
-    Import {
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    /// Put archives from files into the store, or trees that were made for a prefix
+    Import(ImportArguments),
     /// Look at views
     #[command(subcommand)]
     View(ViewCommand),

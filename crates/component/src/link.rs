@@ -1,6 +1,6 @@
 //! From components and what their slots are filled with to packages. Never runs a compiler, never touches a disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::{algo::tarjan_scc, graph::DiGraph};
 
@@ -44,18 +44,14 @@ pub struct LinkError {
 /// # Errors
 /// If a slot points outside `set`.
 pub fn link(set: &[Unlinked]) -> Result<Vec<Linked>, LinkError> {
-    let mut graph = DiGraph::<(), ()>::with_capacity(set.len(), set.len() * 4);
-    let nodes: Vec<_> = set.iter().map(|_| graph.add_node(())).collect();
-    for (consumer, member) in set.iter().enumerate() {
-        for (slot, &provider) in &member.slots {
-            let error = || LinkError { component: member.component, slot: slot.clone() };
-            graph.add_edge(nodes[consumer], *nodes.get(provider).ok_or_else(error)?, ());
+    for member in set {
+        if let Some((slot, _)) = member.slots.iter().find(|(_, provider)| **provider >= set.len()) {
+            return Err(LinkError { component: member.component, slot: slot.clone() });
         }
     }
+    let needs: Vec<BTreeSet<usize>> = set.iter().map(|member| member.slots.values().copied().collect()).collect();
     let mut ids: Vec<Option<PackageId>> = vec![None; set.len()];
-    // Tarjan's order: a circle comes after everything that it needs.
-    for circle in tarjan_scc(&graph) {
-        let mut members: Vec<usize> = circle.into_iter().map(petgraph::graph::NodeIndex::index).collect();
+    for mut members in circles(&needs) {
         members.sort_by_key(|&member| set[member].component);
         let mut whole = Hasher::new();
         whole.field(b"aleph circle 1");
@@ -87,6 +83,17 @@ pub fn link(set: &[Unlinked]) -> Result<Vec<Linked>, LinkError> {
             bindings: member.slots.iter().map(|(slot, &provider)| (slot.clone(), id(provider))).collect(),
         })
         .collect())
+}
+
+/// The strongly connected parts of a graph, given what each node needs: each comes after all that it needs.
+pub fn circles(needs: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
+    let mut graph = DiGraph::<(), ()>::with_capacity(needs.len(), needs.len() * 4);
+    let nodes: Vec<_> = needs.iter().map(|_| graph.add_node(())).collect();
+    for (node, needed) in needs.iter().enumerate() {
+        graph.extend_with_edges(needed.iter().map(|&needed| (nodes[node], nodes[needed])));
+    }
+    let parts = tarjan_scc(&graph);
+    parts.into_iter().map(|part| part.into_iter().map(petgraph::graph::NodeIndex::index).collect()).collect()
 }
 
 /// Feeds a member's component and its slots, each bound to a finished package or to a component of the same circle.

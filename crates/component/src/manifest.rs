@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use crate::{ComponentId, Digest, Entry, ListingError, Node, read_listing, write_listing};
+use crate::{ComponentId, Digest, Entry, ListingError, Native, Node, read_listing, write_listing};
 
 /// The manifest format that this version writes.
 pub const FORMAT: u32 = 2;
+/// The format of a manifest that says how a native component is linked.
+pub const NATIVE_FORMAT: u32 = 3;
 
 /// What kind of thing a component was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +22,8 @@ pub enum Kind {
     Capture,
     /// A tree that was compiled on this machine.
     Built,
+    /// A tree that was made to run below a prefix.
+    Native,
 }
 
 /// The source package that a component was built from.
@@ -36,7 +40,7 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`] when it was written.
+    /// [`FORMAT`] when it was written, or [`NATIVE_FORMAT`].
     pub format: u32,
     /// What it was made from.
     pub kind: Kind,
@@ -56,6 +60,9 @@ pub struct Manifest {
     pub conffiles: Vec<String>,
     /// CVE ids that its changelog mentions, sorted.
     pub cves: Vec<String>,
+    /// How it is linked, if its files know each other by path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<Box<Native>>,
     /// The tree, sorted by path.
     #[serde(skip)]
     pub tree: Vec<Entry>,
@@ -80,7 +87,7 @@ pub enum ManifestError {
     #[error("the manifest ends too early")]
     Short,
     /// Written by a newer version.
-    #[error("the manifest has format {found}; this version reads up to {FORMAT}")]
+    #[error("the manifest has format {found}; this version reads up to {NATIVE_FORMAT}")]
     Format {
         /// The format found.
         found: u32,
@@ -94,6 +101,9 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// What the canonical bytes of a native component begin with, and no others.
+    pub const NATIVE_HEAD: &[u8; 12] = b"{\"format\":3,";
+
     /// The canonical bytes: a line of compact JSON with fields in the order of this struct, the listing of the tree, an
     /// empty line, and the listing of the control files.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -109,7 +119,7 @@ impl Manifest {
         let text = std::str::from_utf8(bytes)?;
         let (header, listings) = text.split_once('\n').unwrap_or((text, ""));
         let mut manifest: Self = serde_json::from_str(header)?;
-        if manifest.format > FORMAT {
+        if manifest.format > NATIVE_FORMAT {
             return Err(ManifestError::Format { found: manifest.format });
         }
         // No line of a listing is empty.

@@ -110,16 +110,17 @@ impl Store {
             return Ok(());
         }
         let staging = self.stage(lock)?;
-        let mut moves = Vec::with_capacity(missing.len());
-        for linked in &missing {
-            let directory = staging.fresh();
-            let name_of = |id: &PackageId| match names.get(id) {
-                Some(name) => Ok((*name).to_owned()),
-                None => self.package_name(id),
-            };
-            write_package(&directory, linked, names[&linked.id], name_of)?;
-            moves.push((directory, self.layout().entry(&StoreName::new(linked.id, names[&linked.id]))));
-        }
+        let name_of = |id: &PackageId| match names.get(id) {
+            Some(name) => Ok((*name).to_owned()),
+            None => self.package_name(id),
+        };
+        let shared = &*lock;
+        let write = |linked: &&Linked| -> Result<_, StoreError> {
+            let (directory, name) = (staging.fresh(), names[&linked.id]);
+            self.write_package(shared, &directory, (linked, name), name_of)?;
+            Ok((directory, self.layout().entry(&StoreName::new(linked.id, name))))
+        };
+        let moves = crate::parallel::map(&missing, || (), |(), linked| write(linked))?;
         self.move_in(lock, moves)?;
         self.recorded(lock, |db| missing.iter().try_for_each(|linked| insert_package(db, linked)))
     }
@@ -153,22 +154,28 @@ impl Store {
     }
 }
 
-/// Writes a package's directory: a link to its component and one for each slot.
-pub(crate) fn write_package(
-    directory: &Path,
-    linked: &Linked,
-    component_name: &str,
-    name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
-) -> Result<(), StoreError> {
-    let links = directory.join(LINKS);
-    fs::create_dir_all(&links).context("create", &links)?;
-    let link = |slot: &str, target: StoreName| {
-        let path = links.join(slot);
-        symlink(format!("../../{target}"), &path).context("create", path)
-    };
-    link(COMPONENT_LINK, StoreName::new(linked.component, component_name))?;
-    for (slot, provider) in &linked.bindings {
-        link(slot, StoreName::new(provider, &name_of(provider)?))?;
+impl Store {
+    /// Writes a package's directory: a link to its component, one for each slot, and what it has beyond them. `name` is
+    /// that of its component.
+    pub(crate) fn write_package(
+        &self,
+        lock: &WriteLock,
+        directory: &Path,
+        (linked, name): (&Linked, &str),
+        name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
+    ) -> Result<(), StoreError> {
+        let links = directory.join(LINKS);
+        fs::create_dir_all(&links).context("create", &links)?;
+        let link = |slot: &str, target: &StoreName| {
+            let path = links.join(slot);
+            symlink(format!("../../{target}"), &path).context("create", path)
+        };
+        let component = StoreName::new(linked.component, name);
+        link(COMPONENT_LINK, &component)?;
+        for (slot, provider) in &linked.bindings {
+            link(slot, &StoreName::new(provider, &name_of(provider)?))?;
+        }
+        self.write_own(lock, directory, &self.own_tree(linked, &component, name_of)?)?;
+        seal(&links)
     }
-    seal(&links)
 }

@@ -106,6 +106,14 @@ pub enum StoreError {
         /// Bytes found.
         found: u64,
     },
+    /// A path does not fit where a component has room for it.
+    #[error("it cannot be linked into the store at `{}`", root.display())]
+    Fill {
+        /// The store's root.
+        root: PathBuf,
+        /// Where it does not fit.
+        source: aleph_component::native::FillError,
+    },
     /// The reader that a file's bytes come from failed.
     #[error("the bytes of `{path}` cannot be read")]
     Input {

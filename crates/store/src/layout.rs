@@ -2,16 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use aleph_component::native::{COMPONENT_LINK, LINKS};
 use aleph_component::{StoreName, TreeId};
 
 /// The directory inside a component that holds what is known of it.
 pub(crate) const META: &str = ".aleph";
 /// The file inside [`META`] that says where a component came from.
 pub(crate) const ORIGIN: &str = "origin.json";
-/// The directory inside a package that holds its bindings.
-pub(crate) const LINKS: &str = ".link";
-/// The link inside [`LINKS`] that names the package's component; `@` occurs in no slot.
-pub(crate) const COMPONENT_LINK: &str = "@component";
 
 /// The paths of a store.
 #[derive(Clone, Debug)]

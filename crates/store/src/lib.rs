@@ -14,6 +14,7 @@ mod fs;
 mod layout;
 mod lock;
 mod mend;
+mod native;
 mod objects;
 pub mod parallel;
 mod query;

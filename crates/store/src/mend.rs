@@ -12,7 +12,6 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{
     Damage, Origin, Staged, Store, StoreError, VerifyReport, WriteLock,
-    commit::write_package,
     error::Context,
     fs::{sync_file_system, sync_parent},
     layout::META,
@@ -171,7 +170,7 @@ impl Store {
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
         let component = self.component_row(&linked.component)?.name;
-        write_package(&directory, &linked, &component, |id| self.package_name(id))?;
+        self.write_package(lock, &directory, (&linked, &component), |id| self.package_name(id))?;
         self.put_in_place(&directory, &target)?;
         seal(&target)?;
         Ok(true)

@@ -84,6 +84,14 @@ impl Store {
         })
     }
 
+    /// The rows of all native components.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn native_rows(&self) -> Result<Vec<ComponentRow>, StoreError> {
+        self.db.read(|db| component_rows(db, "WHERE kind = 'native'", []))
+    }
+
     /// The manifest of a component, read from its directory.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! After a writer that did not finish: what was half done goes, what was done is recorded.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::ErrorKind::{DirectoryNotEmpty, NotFound, PermissionDenied, ResourceBusy},
     os::unix::fs::MetadataExt as _,
@@ -235,20 +235,32 @@ impl Store {
 
     /// A package as its links say; nothing if one of them does not read.
     pub(crate) fn read_package(&self, name: &str) -> Option<Linked> {
+        self.read_links(name).map(|links| links.linked)
+    }
+
+    /// A package's links; nothing if one of them does not read.
+    pub(crate) fn read_links(&self, name: &str) -> Option<Links> {
         let links = self.layout().store().join(name).join(LINKS);
-        let mut linked = None;
-        let mut bindings = std::collections::BTreeMap::new();
+        let mut component = None;
+        let (mut bindings, mut names) = (BTreeMap::new(), BTreeMap::new());
         for entry in fs::read_dir(&links).ok()? {
             let entry = entry.ok()?;
             let target = fs::read_link(entry.path()).ok()?;
-            let id = target_id(&target)?;
+            let (id, name) = target_parts(&target)?;
             match entry.file_name().to_str()? {
-                COMPONENT_LINK => linked = Some(id.parse().ok()?),
-                slot => drop(bindings.insert(slot.to_owned(), id.parse().ok()?)),
+                COMPONENT_LINK => component = Some((id.parse().ok()?, name.to_owned())),
+                slot => {
+                    let provider = id.parse().ok()?;
+                    names.insert(provider, name.to_owned());
+                    bindings.insert(slot.to_owned(), provider);
+                }
             }
         }
-        let (id, _) = StoreName::split(name)?;
-        Some(Linked { id: id.parse().ok()?, component: linked?, bindings })
+        let (id, own) = StoreName::split(name)?;
+        let id: PackageId = id.parse().ok()?;
+        names.insert(id, own.to_owned());
+        let (component, name) = component?;
+        Some(Links { linked: Linked { id, component, bindings }, component: StoreName::new(component, &name), names })
     }
 
     /// Removes contents that only the pool itself still names. Returns how many bytes that freed.
@@ -265,8 +277,17 @@ impl Store {
     }
 }
 
-/// The id in a link target of the form `../../<id>-<name>`.
-fn target_id(target: &Path) -> Option<&str> {
-    let (id, _) = StoreName::split(target.file_name()?.to_str()?)?;
-    Some(id)
+/// What the links of a package say.
+pub(crate) struct Links {
+    /// The package.
+    pub(crate) linked: Linked,
+    /// The directory of its component.
+    pub(crate) component: StoreName,
+    /// The names in the directories of the package and of those that it is bound to.
+    pub(crate) names: BTreeMap<PackageId, String>,
+}
+
+/// Id and name in a link target of the form `../../<id>-<name>`.
+fn target_parts(target: &Path) -> Option<(&str, &str)> {
+    StoreName::split(target.file_name()?.to_str()?)
 }

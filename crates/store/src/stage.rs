@@ -48,6 +48,18 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// Says where the component came from, where only its own bytes tell it apart: `origin` is given the digest of its
+    /// manifest.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn originate(&mut self, origin: impl FnOnce(Digest) -> Origin) -> Result<(), StoreError> {
+        let origin = origin(Digest::of(&self.manifest.to_bytes()));
+        self.set_origins(std::slice::from_ref(&origin))?;
+        self.origin = Some(origin);
+        Ok(())
+    }
+
     /// Says where the component came from, if more is known of that than was when it was staged.
     pub(crate) fn set_origins(&self, origins: &[Origin]) -> Result<(), StoreError> {
         if self.origin.as_slice() == origins {

@@ -83,14 +83,24 @@ impl Store {
     /// If they cannot be written.
     pub fn put_content(&self, lock: &WriteLock, bytes: &[u8], mode: u16) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.objects().holds(&digest, mode, bytes.len() as u64) {
-            return Ok(digest);
+        self.put_known_content(lock, (&digest, mode), bytes)?;
+        Ok(digest)
+    }
+
+    /// The same for bytes whose digest is known.
+    pub(crate) fn put_known_content(
+        &self,
+        lock: &WriteLock,
+        (digest, mode): (&Digest, u16),
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        if self.objects().holds(digest, mode, bytes.len() as u64) {
+            return Ok(());
         }
         let staging = self.stage(lock)?;
         let path = staging.fresh();
         fs::write(&path, bytes).context("write", &path)?;
-        self.take_content(&path, (&digest, mode, bytes.len() as u64))?;
-        Ok(digest)
+        Ok(self.take_content(&path, (digest, mode, bytes.len() as u64))?)
     }
 
     /// Moves the file at `path`, whose content and length the caller has just read, into the pool.
@@ -162,7 +172,7 @@ fn fill(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError
 }
 
 /// Neighbours in a sorted listing share their directory, so it is opened once for all of them.
-fn fill_chunk(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError> {
+pub(crate) fn fill_chunk(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError> {
     let top = File::open(root).context("open", root)?;
     let mut current: Option<(&str, std::os::fd::OwnedFd)> = None;
     for entry in entries {

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use aleph_component::{Digest, Linked, Manifest, PackageId, StoreName, TreeId};
+use aleph_component::{Digest, Entry, Linked, Manifest, PackageId, StoreName, TreeId};
 
 use crate::{
     FsError, Store, StoreError, WriteLock,
@@ -25,6 +25,7 @@ use crate::{
     layout::{COMPONENT_LINK, LINKS, META, ORIGIN},
     objects::Objects,
     parallel,
+    recover::Links,
     stage::SEALED,
 };
 use contents::Inodes;
@@ -231,14 +232,13 @@ impl Store {
             return Ok(Looked::Stray((Unit::Entry(name.to_owned()), Damage::Stray { path })));
         }
         if self.is_package(name) {
-            let only_links = names(&path)? == [LINKS];
-            return Ok(match self.read_package(name).filter(|_| only_links) {
-                Some(linked) => {
+            return Ok(match self.read_links(name).and_then(|links| Some((self.own_entries(&links)?, links))) {
+                Some((entries, links)) => {
                     let mut damage = Vec::new();
-                    sealed(&path, &mut damage);
                     sealed(&path.join(LINKS), &mut damage);
+                    verify_listing(&path, (Kind::Package, &entries), (inodes, self.objects()), &mut damage)?;
                     let found = damage.into_iter().map(|damage| (Unit::Entry(name.to_owned()), damage));
-                    Looked::Package(name.to_owned(), linked, found.collect())
+                    Looked::Package(name.to_owned(), links.linked, found.collect())
                 }
                 None if !path.exists() => Looked::Vanished,
                 None => Looked::BrokenPackage((Unit::Entry(name.to_owned()), Damage::Identity { path })),
@@ -249,6 +249,12 @@ impl Store {
             return Ok(Looked::Vanished);
         }
         Ok(Looked::Component(damage.into_iter().map(|damage| (Unit::Entry(name.to_owned()), damage)).collect()))
+    }
+
+    /// What a package has beyond its links, as its component has it; nothing if that cannot be told.
+    fn own_entries(&self, links: &Links) -> Option<Vec<Entry>> {
+        let name_of = |id: &PackageId| Ok(links.names[id].clone());
+        self.own_tree(&links.linked, &links.component, name_of).ok().map(|own| own.entries)
     }
 
     fn look_at_tree(&self, name: &str, inodes: &Inodes) -> Result<Suspicions, StoreError> {

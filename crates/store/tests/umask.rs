@@ -78,6 +78,7 @@ fn describe(tree: Vec<Entry>, control: Vec<Entry>) -> Manifest {
         fields: [].into(),
         conffiles: Vec::new(),
         cves: Vec::new(),
+        native: None,
         tree,
         control,
     }

@@ -117,6 +117,7 @@ pub fn keep(store: &Store, lock: &mut WriteLock, view: &str, entries: &[Entry]) 
             fields: BTreeMap::new(),
             conffiles: Vec::new(),
             cves: Vec::new(),
+            native: None,
             tree,
             control,
         })?;

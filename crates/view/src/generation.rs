@@ -16,9 +16,19 @@ pub const FORMAT: u32 = 1;
 pub struct Request(pub String);
 
 impl Request {
+    /// What a request for a native component of the store begins with.
+    pub const STORE: &str = "store:";
+
     /// The name without version or architecture.
     pub fn name(&self) -> &str {
-        self.0.split([':', '=', '/']).next().unwrap_or_default()
+        let text = self.0.strip_prefix(Self::STORE).unwrap_or(&self.0);
+        text.split([':', '=', '/']).next().unwrap_or_default()
+    }
+
+    /// Name and version, if a native component of the store is asked for.
+    pub fn native(&self) -> Option<(&str, Option<&str>)> {
+        let text = self.0.strip_prefix(Self::STORE)?;
+        Some(text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version))))
     }
 }
 
@@ -39,7 +49,8 @@ pub struct Pinned {
     pub archive: Digest,
     /// The archive's length in bytes.
     pub size: u64,
-    /// Where a source has the archive, relative to the source's address; the path of a local file.
+    /// Where a source has the archive, relative to the source's address; the path of a local file; of a native component
+    /// what it is asked for by ([`Request::STORE`]).
     pub file: String,
     /// Whether somebody asked for it, rather than for something that needs it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -52,6 +63,11 @@ impl Pinned {
     /// What names it among the packages of one view: `name:architecture`.
     pub fn key(&self) -> String {
         format!("{}:{}", self.name, self.architecture)
+    }
+
+    /// Whether it runs from where it is in the store, rather than in the view's tree.
+    pub fn is_native(&self) -> bool {
+        self.file.starts_with(Request::STORE)
     }
 }
 

@@ -99,6 +99,8 @@ pub struct Draft {
     pub generation: Generation,
     /// Launchers by command name.
     pub launchers: Vec<(String, Launcher)>,
+    /// Programs that run from where they are in the store, by command name.
+    pub programs: Vec<(String, PathBuf)>,
     /// The program that runs launchers.
     pub aleph: PathBuf,
     /// SHA-256 of the lock file that it was made from.
@@ -183,6 +185,12 @@ impl Views {
         store.sync(lock)?;
         let path = view.directory.join("view.json");
         fs::rename(&beside, &path).map_err(at("write", &path))
+    }
+
+    /// The program in the store that a generation's command is, if it runs from there.
+    pub fn program(&self, layers: &RunLayers, name: &str) -> Option<PathBuf> {
+        let generation = self.root.join(&layers.view).join("generations").join(layers.generation.to_string());
+        fs::read_link(generation.join("bin").join(name)).ok()
     }
 
     /// Marks a generation as used by this process and whatever it becomes, for as long as the file is open. Nothing if the
@@ -358,6 +366,12 @@ impl View {
         for (name, launcher) in &draft.launchers {
             let path = bin.join(name);
             write(&path, launcher.to_text(&draft.aleph).as_bytes(), 0o755)?;
+        }
+        for (name, program) in &draft.programs {
+            let path = bin.join(name);
+            // A program of the same name in the view's tree is reached by `aleph run`.
+            let _ = fs::remove_file(&path);
+            symlink(program, &path).map_err(at("create", &path))?;
         }
         let view = self.record.name.to_string();
         let run = RunLayers { view, generation: number, trees: generation.trees(), lock: draft.lock };

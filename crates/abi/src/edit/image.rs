@@ -85,6 +85,12 @@ impl Image {
         Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
     }
 
+    /// The parts of the file that are loaded.
+    pub(super) fn mapped(&self) -> Vec<Range<usize>> {
+        let range = |segment: &Segment| self.file_range(segment.p_offset(self.endian), segment.p_filesz(self.endian));
+        self.loads().filter_map(range).collect()
+    }
+
     fn loads(&self) -> impl Iterator<Item = &Segment> {
         self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD)
     }

@@ -9,7 +9,7 @@
 mod dynamic;
 mod image;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use object::elf;
 
@@ -56,6 +56,11 @@ pub enum EditError {
         /// Which part.
         what: &'static str,
     },
+}
+
+/// The parts of a file that are in memory when it runs; none of what is no 64-bit program or shared object.
+pub fn mapped(data: &[u8]) -> Vec<Range<usize>> {
+    Image::read(data).map_or_else(|_| Vec::new(), |image| image.mapped())
 }
 
 /// The file with all edits made. Edits that do not concern it are left out; without any, its bytes are what they were.

@@ -54,7 +54,7 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
         Command::History => history::history(host, printer),
         Command::Rollback { generation } => history::rollback(host, printer, generation),
         Command::Init => init::init(host, printer),
-        Command::Import { files } => import::import(host, printer, &files),
+        Command::Import(arguments) => import::run(host, printer, arguments),
         Command::View(command) => view::run(host, printer, &command),
         Command::Store(command) => store::run(host, printer, &command),
         Command::Source(command) => source::run(host, printer, &command),

@@ -1,6 +1,11 @@
 //! `aleph run`, `aleph shell`, launchers and the sandbox's worker.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use aleph_sandbox::{EnterError, RunSpec, enter};
 use aleph_store::Layout;
@@ -22,6 +27,10 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
     }
     let layers = ops::project::ready(host, printer)?;
     let name = command[0].to_str().filter(|name| !name.contains('/'));
+    let native = layers.as_ref().zip(name).and_then(|(layers, name)| program(host, layers, name));
+    if let (Some(program), Some(layers)) = (native, &layers) {
+        return begin_native(host, printer, layers, &program, &command);
+    }
     let empty = layers.is_none();
     let inside = layers.filter(|layers| name.is_none_or(|name| has_command(host, layers, name)));
     if let Some(layers) = inside {
@@ -36,6 +45,21 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
         _ if empty => Err(no_generation().with_code(127)),
         _ => Err(EnterError::CommandNotFound { command: command[0].clone() }.into()),
     }
+}
+
+/// The program of the store that a command of the view is, if it runs from there.
+fn program(host: &Host, layers: &RunLayers, name: &str) -> Option<PathBuf> {
+    Views::at(&Layout::new(&host.store_root)).program(layers, name)
+}
+
+/// Becomes a program that needs no view around it.
+fn begin_native(host: &Host, printer: &Printer, layers: &RunLayers, program: &Path, words: &[OsString]) -> Outcome {
+    if host.global.dry_run {
+        return tell(printer, layers, words);
+    }
+    let _held = Views::at(&Layout::new(&host.store_root)).hold(layers)?;
+    let error = std::process::Command::new(program).args(&words[1..]).exec();
+    Err(Failure::new(format!("cannot run `{}`: {error}", program.display())).with_code(126))
 }
 
 fn no_generation() -> Failure {
@@ -106,6 +130,10 @@ fn begin(host: &Host, printer: &Printer, layers: &RunLayers, pure: bool, argv: V
     if !host.global.dry_run {
         return Err(start(host, layers, pure, argv));
     }
+    tell(printer, layers, &argv)
+}
+
+fn tell(printer: &Printer, layers: &RunLayers, argv: &[OsString]) -> Outcome {
     let words: Vec<String> = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let data = json!({ "view": layers.view, "generation": layers.generation, "command": words });
     printer.answer("run-plan", &data, |_| {

@@ -9,7 +9,7 @@ use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views};
 use super::{
     abi::impact::{self, Impact},
     archives::{self, Archive},
-    compose,
+    compose, native,
     plan::{Chosen, Plan},
     scripts,
     timings::Timings,
@@ -55,10 +55,12 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     if !plan.accept_breaks {
         impact.refuse_breaks()?;
     }
-    let manifests = timings.measure("gather", || compose::manifests(store, &pinned))?;
+    let (native, foreign): (Vec<Pinned>, Vec<Pinned>) = pinned.iter().cloned().partition(Pinned::is_native);
+    let programs = native::commands(store, &native)?;
+    let manifests = timings.measure("gather", || compose::manifests(store, &foreign))?;
     let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
     let planned = |before: Option<&Generation>| -> Outcome<_> {
-        let scripts = scripts::plan(store, before, (&pinned, &packages))?;
+        let scripts = scripts::plan(store, before, (&foreign, &packages))?;
         let placed = compose::entries_of(store, &lock, scripts.placements())?;
         Ok((scripts, placed))
     };
@@ -90,7 +92,7 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         layers: layers.trees().map(|tree| store.layout().tree_root(&tree)).collect(),
     };
     let captured = timings.measure("configure", || scripts::run(&input, scripts, &mut lock))?;
-    let launchers = launchers(host, &view, &pinned, &manifests, &captured.entries);
+    let launchers = launchers(host, &view, &foreign, &manifests, &captured.entries);
     let generation = Generation {
         format: 0,
         number: 0,
@@ -105,7 +107,7 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         warnings: captured.warnings,
     };
     let lock_digest = plan.project.as_ref().map(|_| Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes()));
-    let draft = Draft { generation, launchers, aleph: Host::program()?, lock: lock_digest };
+    let draft = Draft { generation, launchers, programs, aleph: Host::program()?, lock: lock_digest };
     let generation = timings.measure("switch", || view.advance(store, &lock, draft))?;
     Ok(Applied { view, generation, impact, timings })
 }

@@ -13,7 +13,7 @@ use aleph_view::{Generation, Lock, Pinned, Request, Views};
 use super::{
     abi::impact::{self, Impact},
     apply::{self, Applied},
-    local,
+    local, native,
     plan::{Chosen, Plan},
     sources,
     timings::Timings,
@@ -193,9 +193,17 @@ fn plan(
         return Ok((plan, timings));
     }
     let held = held.map(|held| held.packages).unwrap_or_default();
-    let offers = timings.measure("load_index", || sources::offers(host, printer))?;
-    let around = Around { host, printer, store, architectures, offers: &offers };
-    plan.chosen = timings.measure("solve", || solved(around, &plan, wish, (&held, &locals)))?;
+    let (native, held): (Vec<&Pinned>, Vec<&Pinned>) = held.iter().partition(|pinned| pinned.is_native());
+    if !held.is_empty() || plan.requested.iter().any(|request| request.native().is_none()) {
+        let offers = timings.measure("load_index", || sources::offers(host, printer))?;
+        let around = Around { host, printer, store, architectures, offers: &offers };
+        plan.chosen = timings.measure("solve", || solved(around, &plan, wish, (&held, &locals)))?;
+    }
+    let first = plan.chosen.len();
+    for mut chosen in native::choose(store, &plan.requested, &native, &wish.upgrade)? {
+        chosen.slots.values_mut().for_each(|provider| *provider += first);
+        plan.chosen.push(chosen);
+    }
     Ok((plan, timings))
 }
 
@@ -212,17 +220,19 @@ fn solved(
     around: Around<'_>,
     plan: &Plan,
     wish: &Wish,
-    (held, locals): (&[Pinned], &[local::Local]),
+    (held, locals): (&[&Pinned], &[local::Local]),
 ) -> Outcome<Vec<Chosen>> {
     let Around { host, printer, store, architectures, offers } = around;
     let index = &offers.index;
     // A file takes the place of what has the same name and version: it may have been built again.
-    let held: Vec<&Pinned> = held.iter().filter(|pinned| !locals.iter().any(|local| local.is(pinned))).collect();
+    let held: Vec<&Pinned> =
+        held.iter().copied().filter(|pinned| !locals.iter().any(|local| local.is(pinned))).collect();
     let mut keep = held.iter().map(|pinned| kept(store, index, pinned)).collect::<Outcome<Vec<Kept>>>()?;
     keep.extend(locals.iter().map(local::Local::kept));
     let mut request = solve::Request::new(architectures.native);
     request.foreign = architectures.foreign;
-    request.wanted = plan.requested.iter().map(want).collect::<Outcome<_>>()?;
+    let foreign = plan.requested.iter().filter(|request| request.native().is_none());
+    request.wanted = foreign.map(want).collect::<Outcome<_>>()?;
     // A view's tree is composed with a merged /usr, so nothing has to merge it: of the two packages that say so, the
     // one without programs will do.
     if index.candidates(USR_IS_MERGED).next().is_some() {

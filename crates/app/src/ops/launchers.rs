@@ -120,6 +120,7 @@ mod tests {
             fields: [("Section".to_owned(), section.to_owned())].into(),
             conffiles: Vec::new(),
             cves: Vec::new(),
+            native: None,
             tree: Vec::new(),
             control: Vec::new(),
         };

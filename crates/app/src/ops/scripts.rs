@@ -112,7 +112,8 @@ fn plan_scripts(
     let old = store.manifest(&capture.component)?.tree;
     // Most packages stay as they are and have been read.
     let known: BTreeMap<ComponentId, &Package<'_>> = pinned.iter().map(|p| p.component).zip(packages).collect();
-    let gone: Vec<Pinned> = before.packages.iter().filter(|p| !known.contains_key(&p.component)).cloned().collect();
+    let foreign = before.packages.iter().filter(|pinned| !pinned.is_native());
+    let gone: Vec<Pinned> = foreign.filter(|p| !known.contains_key(&p.component)).cloned().collect();
     let manifests = compose::manifests(store, &gone)?;
     let mut held = compose::packages(store, &manifests)?;
     held.extend(before.packages.iter().filter_map(|p| known.get(&p.component)).map(|package| (*package).clone()));

@@ -276,6 +276,7 @@ fn describe(
         fields,
         conffiles,
         cves,
+        native: None,
         tree,
         control: members,
     }

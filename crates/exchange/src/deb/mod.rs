@@ -25,6 +25,7 @@ pub use error::{ImportError, Refusal};
 pub use import::{Expected, OriginInput, import, import_with, look};
 pub use limits::Limits;
 pub use many::{Job, import_many};
+pub(crate) use unpack::Packing;
 
 #[cfg(test)]
 mod tests;

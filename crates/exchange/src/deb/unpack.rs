@@ -11,7 +11,7 @@ use super::Limits;
 
 /// How a member is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Plain,
     Gzip,
     Xz,
@@ -32,7 +32,7 @@ impl Packing {
 
     /// A reader of what is packed in `packed`. The packing's own sums need not be `checked` where a digest of the whole
     /// archive will be, and somebody vouched for it.
-    pub(super) fn unpack<'a>(
+    pub(crate) fn unpack<'a>(
         self,
         packed: impl BufRead + 'a,
         checked: bool,

@@ -18,7 +18,14 @@ use super::{
     Damage,
     contents::{Inodes, hash_file},
 };
-use crate::{FsError, error::Context, layout::META, objects::Objects, stage::SEALED, tree::tree_mode};
+use crate::{
+    FsError,
+    error::Context,
+    layout::{LINKS, META},
+    objects::Objects,
+    stage::SEALED,
+    tree::tree_mode,
+};
 
 /// What a listing is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,11 +34,22 @@ pub(super) enum Kind {
     Component,
     /// The control files of a component.
     Control,
+    /// A package; its links are judged with all others.
+    Package,
     /// A composed tree.
     Tree,
 }
 
 impl Kind {
+    /// The name at the top that is not in the listing.
+    fn apart(self) -> Option<&'static str> {
+        match self {
+            Self::Component => Some(META),
+            Self::Package => Some(LINKS),
+            Self::Control | Self::Tree => None,
+        }
+    }
+
     /// The mode that a directory recorded with `mode` has.
     fn directory_mode(self, mode: u16) -> u16 {
         if self == Self::Tree { tree_mode(mode) } else { SEALED }
@@ -108,8 +126,8 @@ impl Walk<'_> {
                 entry => entry.context("read", self.root.join(&*path))?,
             };
             let name = entry.file_name();
-            let is_meta = self.kind == Kind::Component && length == 0 && name.to_bytes() == META.as_bytes();
-            if is_meta || [c".", c".."].contains(&name) {
+            let is_apart = length == 0 && self.kind.apart().is_some_and(|apart| name.to_bytes() == apart.as_bytes());
+            if is_apart || [c".", c".."].contains(&name) {
                 continue;
             }
             path.push_str(&name.to_string_lossy());

@@ -82,6 +82,7 @@ fn manifest(name: &str, tree: Vec<Entry>, control: Vec<Entry>) -> Manifest {
         fields: BTreeMap::new(),
         conffiles: Vec::new(),
         cves: vec!["CVE-2015-0235".into()],
+        native: None,
         tree,
         control,
     }

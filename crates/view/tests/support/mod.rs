@@ -28,7 +28,13 @@ pub(crate) fn advance(store: &Store, lock: &WriteLock) -> View {
         warnings: Vec::new(),
     };
     let launcher = Launcher { store: store.layout().root().to_owned(), view: "v".into(), command: "/usr/bin/x".into() };
-    let draft = Draft { generation, launchers: vec![("x".into(), launcher)], aleph: "/aleph".into(), lock: None };
+    let draft = Draft {
+        generation,
+        launchers: vec![("x".into(), launcher)],
+        programs: Vec::new(),
+        aleph: "/aleph".into(),
+        lock: None,
+    };
     view.advance(store, lock, draft).unwrap();
     view
 }

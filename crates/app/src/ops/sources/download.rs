@@ -55,6 +55,10 @@ pub(crate) fn download(
 /// The file that an archive comes from, if it comes from none of the sources. A lock file may be somebody else's: what it
 /// says of this host's files is not followed.
 fn local(chosen: &Chosen) -> Outcome<Option<PathBuf>> {
+    if chosen.file.starts_with(aleph_view::Request::STORE) {
+        let message = format!("{} {} is a native component that is not in this store", chosen.name, chosen.version);
+        return Err(Failure::new(message).hint("`aleph import --prefix PREFIX DIR` takes its tree in"));
+    }
     let path = PathBuf::from(&chosen.file);
     if !path.is_absolute() || (!chosen.named && chosen.uri.is_some()) {
         return Ok(None);

@@ -48,6 +48,7 @@ impl Pool {
             fields: control.fields,
             conffiles: conffiles.lines().map(str::to_owned).collect(),
             cves: Vec::new(),
+            native: None,
             tree,
             control: members,
         }
