@@ -7,6 +7,7 @@
 pub(crate) mod chance;
 pub(crate) mod kinds;
 pub(crate) mod packages;
+pub(crate) mod trees;
 
 use std::{
     ffi::OsStr,

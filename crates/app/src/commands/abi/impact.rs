@@ -39,7 +39,7 @@ pub(in crate::commands) fn human(impact: &Impact) -> String {
         let use_it = if number == 1 { "package that stays uses" } else { "packages that stay use" };
         text.push_str(&format!("{number} {use_it} what changes: {}{by}\n", coloured(Verdict::Relink)));
     }
-    for Affected { package, judgement } in others.iter().take(SHOWN) {
+    for Affected { package, judgement, .. } in others.iter().take(SHOWN) {
         text.push_str(&format!("{} {package}{}\n", coloured(judgement.verdict), by(judgement)));
         for change in judgement.reasons.iter().filter(|change| change.effect != Effect::Compatible).take(SHOWN) {
             text.push_str(&format!("  - {}: {}\n", effect_name(change.effect), change.text));

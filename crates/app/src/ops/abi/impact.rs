@@ -1,6 +1,6 @@
 //! What a change of a view means for the packages that stay as they are, before it is made.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aleph_abi::{Judgement, Verdict};
 use aleph_component::ComponentId;
@@ -25,6 +25,8 @@ pub(crate) struct Affected {
     /// What names it in its view.
     pub(crate) package: String,
     pub(crate) judgement: Judgement,
+    /// Whether it is linked here, rather than by a distribution that tries its packages together.
+    pub(crate) is_native: bool,
 }
 
 /// What a change means.
@@ -36,15 +38,19 @@ pub(crate) struct Impact {
 }
 
 impl Impact {
-    /// Fails if a package that stays would not work any more.
+    /// Fails if a package that stays would not work any more, or if that cannot be told of a native one: nobody tried it.
     pub(crate) fn refuse_breaks(&self) -> Outcome<()> {
-        let mut broken = self.affected.iter().filter(|one| one.judgement.verdict == Verdict::Rebuild);
-        let Some(first) = broken.next() else { return Ok(()) };
-        let others = broken.count();
-        let others = if others == 0 { String::new() } else { format!(" (and {others} more)") };
+        let fails = |one: &&Affected| one.judgement.verdict == Verdict::Rebuild;
+        let is_unproven = |one: &&Affected| one.is_native && one.judgement.verdict == Verdict::Unknown;
+        let (broken, what) = match self.affected.iter().filter(fails).count() {
+            0 => (self.affected.iter().filter(is_unproven).collect::<Vec<_>>(), "may not work any more"),
+            _ => (self.affected.iter().filter(fails).collect(), "would not work any more"),
+        };
+        let Some(first) = broken.first() else { return Ok(()) };
+        let others = if broken.len() == 1 { String::new() } else { format!(" (and {} more)", broken.len() - 1) };
         let reason = first.judgement.reasons.first().map(|reason| format!(": {}", reason.text)).unwrap_or_default();
         let name = &first.package;
-        Err(Failure::new(format!("{name}{others} would not work any more{reason}"))
+        Err(Failure::new(format!("{name}{others} {what}{reason}"))
             .with_code(UNSATISFIABLE)
             .hint("`--accept-breaks` changes the view all the same; -n shows what each package would meet"))
     }
@@ -56,7 +62,7 @@ pub(crate) fn holding(packages: &[Pinned]) -> Holding {
 }
 
 /// Judges every package that is in both holdings for each library that is another one then, or gone. By symbols and by what
-/// packages declare: types are only compared by who asks for it.
+/// packages declare; where they declare nothing, by the types in the libraries' debug information.
 pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
     let absent: Vec<String> = after.iter().filter(|(_, id)| id.is_none()).map(|(key, _)| key.clone()).collect();
     let stays = |key: &String, id: &Option<ComponentId>| before.get(key) == Some(id) && after.get(key) == Some(id);
@@ -80,6 +86,7 @@ pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<I
     let components =
         ids.into_iter().flatten().map(|id| rows.of(id).cloned()).collect::<Outcome<Vec<ComponentRow>>>()?;
     let stay = stored.sides(&components)?;
+    let natives: HashSet<ComponentId> = stored.store().native_rows()?.into_iter().map(|row| row.id).collect();
     let others = [&leaving, &coming].map(|with| stay.iter().chain(with.values()).collect::<Vec<&Side>>());
     let mut verdicts: BTreeMap<usize, Vec<Judgement>> = BTreeMap::new();
     for (key, old) in &leaving {
@@ -93,13 +100,15 @@ pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<I
         if consumers.is_empty() {
             continue;
         }
+        // What a maintainer promises is relied on; what nobody promises has to be seen.
+        let is_promised = old.package.as_ref().is_some_and(|package| !package.shlibs.is_empty());
         let work = Work {
             old,
             new,
             consumers: &consumers,
             others: [&others[0], &others[1]],
             places: &[],
-            types: TypesFrom::Nowhere,
+            types: if is_promised { TypesFrom::Nowhere } else { TypesFrom::DebugInformation(&[]) },
             headers: None,
             known: &[],
             accept_symbols: false,
@@ -112,6 +121,7 @@ pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<I
     let affected = verdicts.into_iter().map(|(package, judgements)| Affected {
         package: staying[package].clone(),
         judgement: combine(judgements.iter()),
+        is_native: natives.contains(&components[package].id),
     });
     Ok(Impact { affected: affected.collect(), absent })
 }

@@ -1,0 +1,174 @@
+//! Trees that were made for a prefix run from the store, wherever that is, and are relinked without new data.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use support::{
+    Who, World, granted,
+    trees::{Greet, Trees},
+};
+
+/// A world with the library in its first version and the programs, in a view.
+fn linked(world: &World) -> Trees<'_> {
+    let trees = Trees { world };
+    trees.import(&trees.greet("1", Greet::Says("hello"))).good();
+    trees.import(&trees.prog()).good();
+    world.run(["add", "store:prog"]).good();
+    trees
+}
+
+/// Where the view's command is in the store.
+fn command(world: &World, name: &str) -> PathBuf {
+    let mut views = fs::read_dir(world.store.join("views")).unwrap().flatten().map(|view| view.path());
+    let view = views.find(|view| !view.ends_with("another")).expect("a view");
+    fs::read_link(view.join("current/bin").join(name)).unwrap()
+}
+
+fn package(world: &World, program: &str) -> PathBuf {
+    command(world, program).parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).ino()
+}
+
+#[track_caller]
+fn says(world: &World, words: &str) {
+    for program in ["prog", "link"] {
+        assert_eq!(world.run(["run", "--", program]).good().out.trim(), words, "{program}");
+    }
+    let first = words.split(' ').next().unwrap();
+    assert_eq!(world.run(["run", "--", "plain"]).good().out.trim(), first);
+    assert_eq!(world.run(["run", "--", "script"]).good().out.trim(), "world");
+}
+
+#[test]
+fn an_update_relinks_and_compiles_nothing() {
+    let world = World::new();
+    let trees = linked(&world);
+    says(&world, "hello world");
+    world.is_whole();
+    let first = package(&world, "prog");
+    let greet = |package: &Path| fs::read_link(package.join(".link/greet")).unwrap();
+    assert!(fs::symlink_metadata(first.join("share")).unwrap().is_symlink(), "nothing in it depends on its place");
+    let plain = inode(&first.join("bin/plain"));
+
+    trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
+    let planned = world.run(["update", "-n"]).good();
+    for part in ["greet:x86_64", "1 -> 2", "relinked: greet", "relink (by symbols, types, static)"] {
+        assert!(planned.out.contains(part), "{part}: {planned:?}");
+    }
+    says(&world, "hello world");
+    world.run(["update"]).good();
+    says(&world, "welcome world");
+    let second = package(&world, "prog");
+    assert_ne!((greet(&first), &first), (greet(&second), &second));
+    assert_eq!(inode(&second.join("bin/plain")), plain, "what has no hole is shared");
+    world.is_whole();
+    world.is_tidy();
+
+    // What a program was made with is what it is linked to first; an update leads to the same from anywhere.
+    let another = || fs::read_link(world.store.join("views/another/current/bin/prog")).unwrap();
+    world.run(["--view", "another", "add", "store:prog"]).good();
+    assert!(another().starts_with(&first), "{}", another().display());
+    world.run(["--view", "another", "update"]).good();
+    assert!(another().starts_with(&second), "{}", another().display());
+    world.run(["rollback"]).good();
+    says(&world, "hello world");
+    assert_eq!(package(&world, "prog"), first);
+}
+
+#[test]
+fn what_would_break_is_refused() {
+    let world = World::new();
+    let trees = linked(&world);
+    let refused = [
+        ("2", Greet::Lacks, "greet_count"),
+        ("3", Greet::Grown, "greeting"),
+        ("4", Greet::Moved, "libgreet.so.1 at lib/libgreet.so.1"),
+    ];
+    for (version, how, reason) in refused {
+        trees.import(&trees.greet(version, how)).good();
+        world.run(["update"]).failed(3, &[reason]);
+        says(&world, "hello world");
+    }
+    // The promise is kept by the next one.
+    trees.import(&trees.greet("5", Greet::Says("hi"))).good();
+    world.run(["update", "greet"]).good();
+    says(&world, "hi world");
+    world.is_whole();
+}
+
+#[test]
+fn a_tree_whose_prefix_is_too_short_is_linked_once() {
+    let world = World::new();
+    let trees = linked(&world);
+    let tree = trees.prog();
+    let text = fs::read(tree.join("bin/prog")).unwrap();
+    let short = b"/opt/x";
+    let long = support::trees::PREFIX.as_bytes();
+    // The same program as if it had been made for another prefix.
+    let mut bytes = text;
+    while let Some(at) = bytes.windows(long.len()).position(|window| window == long) {
+        bytes[at..at + short.len()].copy_from_slice(short);
+        bytes[at + short.len()..at + long.len()].fill(b'/');
+    }
+    fs::write(tree.join("bin/prog"), bytes).unwrap();
+    let host = ["--host", "libc.so.6", "--host", "ld-linux-x86-64.so.2"];
+    let tree = tree.to_str().unwrap();
+    let arguments = ["import", "--prefix", "/opt/x", "--name", "short", "--version", "1", tree];
+    let imported = world.run(arguments.into_iter().chain(host)).good();
+    assert!(imported.err.contains("no room for a longer path than /opt/x"), "{imported:?}");
+    world.run(["add", "store:short"]).good();
+    trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
+    world.run(["update"]).failed(3, &["short", "rebuilt"]);
+}
+
+#[test]
+fn what_nobody_offers_is_named() {
+    let world = World::new();
+    let trees = Trees { world: &world };
+    trees.greet("1", Greet::Says("hello"));
+    trees.import(&trees.prog()).failed(1, &["libgreet.so.1", "bin/"]);
+    world.run(["import", "--prefix", "/opt/none/x-1"]).failed(1, &["/opt/none/x-1"]);
+    world.run(["add", "store:prog"]).failed(3, &["prog"]);
+    world.run(["import", "--prefix", "relative", "."]).failed(2, &["absolute"]);
+}
+
+#[test]
+fn damage_to_a_package_is_found_and_mended() {
+    let world = World::new();
+    linked(&world);
+    let package = package(&world, "prog");
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    for damaged in ["bin/prog", "bin/plain", "share"] {
+        let path = package.join(damaged);
+        open(path.parent().unwrap());
+        fs::remove_file(&path).unwrap();
+        let found = world.run(["store", "verify"]);
+        assert!(found.code == Some(4) && found.out.contains(damaged), "{found:?}");
+        world.run(["store", "repair"]).good();
+        world.is_whole();
+        says(&world, "hello world");
+    }
+}
+
+#[test]
+fn an_ordinary_user_links_into_a_home_with_a_long_path() {
+    let Some(who) = granted() else { return };
+    let world = World::of(who, "a-home-whose-path-is-rather-long-as-they-are-on-clusters/where/users");
+    assert_ne!(who, Who::Self_);
+    let trees = linked(&world);
+    says(&world, "hello world");
+    trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
+    world.run(["update"]).good();
+    says(&world, "welcome world");
+    world.is_whole();
+}
