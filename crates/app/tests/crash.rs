@@ -21,6 +21,7 @@ use support::{
     copy, granted, is_root,
     packages::{Set, with},
     remove,
+    trees::{Greet, Trees},
 };
 
 /// An operation that is killed.
@@ -227,4 +228,34 @@ fn killed_while_scripts_run() {
             crashes.check(operation);
         }
     }
+}
+
+/// A relink makes directories and links, and files where paths are baked in; the view has all of the old or all of the new.
+#[test]
+fn killed_while_relinking() {
+    let world = World::new();
+    let trees = Trees { world: &world };
+    let crashes = Crashes { world: &world, chance: Chance::new(seed()) };
+    trees.import(&trees.greet("1", Greet::Says("hello"))).good();
+    trees.import(&trees.prog()).good();
+    world.run(["add", "store:prog"]).good();
+    trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
+    let first = world.directory.join("state-first");
+    copy(&world.store, &first);
+    let second = crashes.state("second", Some(&first), &[words("update")]);
+    let (old, new) = ("hello world", "welcome world");
+    let operation = |name, before: &Path, arguments, wanted, kills| Operation {
+        name,
+        before: Some(before.to_owned()),
+        arguments: words(arguments),
+        allowed: &["hello world", "welcome world"],
+        wanted,
+        kills,
+    };
+    let operations = [
+        operation("relink", &first, "update", new, 160),
+        operation("rollback of a relink", &second, "rollback 1", old, 40),
+    ];
+    let killed: usize = operations.iter().map(|operation| crashes.check(operation)).sum();
+    assert!(killed >= 150, "only {killed} were killed in time");
 }
