@@ -242,6 +242,8 @@ pub(crate) enum StoreCommand {
     Gc,
     /// Make the database anew and fetch damaged files again
     Repair,
+    /// List the native packages that are not linked to what they were made with
+    Relinked,
 }
 
 #[derive(Subcommand)]

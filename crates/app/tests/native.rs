@@ -99,11 +99,28 @@ fn what_would_break_is_refused() {
         world.run(["update"]).failed(3, &[reason]);
         says(&world, "hello world");
     }
+    // Nor is it linked to that from the beginning.
+    world.run(["--view", "another", "add", "store:prog", "store:greet=2"]).failed(3, &["greet_count"]);
     // The promise is kept by the next one.
     trees.import(&trees.greet("5", Greet::Says("hi"))).good();
     world.run(["update", "greet"]).good();
     says(&world, "hi world");
     world.is_whole();
+    world.run(["--view", "another", "add", "store:prog", "store:greet=5"]).good();
+}
+
+#[test]
+fn what_is_not_linked_as_it_was_made_is_told() {
+    let world = World::new();
+    let trees = linked(&world);
+    let bindings = |world: &World| world.run(["why", "prog"]).good().out;
+    assert!(bindings(&world).contains("greet 1, which it was made with"), "{}", bindings(&world));
+    assert!(world.run(["store", "relinked"]).good().out.contains("as it was made"));
+    trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
+    world.run(["update"]).good();
+    assert!(bindings(&world).contains("greet 2, made with 1"), "{}", bindings(&world));
+    let relinked = world.run(["store", "relinked"]).good().out;
+    assert!(["prog", "greet", "1 -> 2"].iter().all(|part| relinked.contains(part)), "{relinked}");
 }
 
 #[test]

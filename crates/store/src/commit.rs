@@ -3,15 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
 use aleph_component::{ComponentId, Linked, PackageId, StoreName};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with, symlinkat};
 
 use crate::{
-    ComponentRow, Staged, Store, StoreError, WriteLock,
+    ComponentRow, Staged, Staging, Store, StoreError, WriteLock,
     db::{insert_component, insert_origin, insert_package},
     error::Context,
     fs::{sync_file_system, sync_parent},
@@ -98,8 +97,10 @@ impl Store {
     /// [`StoreError::Mistaken`] if a component is not what it was chosen as; if a link, a sync, a rename or the database
     /// fails.
     pub fn add_packages(&self, lock: &mut WriteLock, specs: &[PackageSpec]) -> Result<(), StoreError> {
-        let rows: Vec<ComponentRow> =
-            specs.iter().map(|spec| self.component_row(&spec.linked.component)).collect::<Result<_, _>>()?;
+        let all: BTreeMap<ComponentId, ComponentRow> =
+            self.component_rows(None)?.into_iter().map(|row| (row.id, row)).collect();
+        let row = |id: ComponentId| all.get(&id).ok_or(StoreError::NoComponent { id });
+        let rows: Vec<&ComponentRow> = specs.iter().map(|spec| row(spec.linked.component)).collect::<Result<_, _>>()?;
         specs.iter().zip(&rows).try_for_each(|(spec, row)| spec.check(row))?;
         let known = self.packages()?;
         let names: BTreeMap<PackageId, &str> =
@@ -114,10 +115,9 @@ impl Store {
             Some(name) => Ok((*name).to_owned()),
             None => self.package_name(id),
         };
-        let shared = &*lock;
         let write = |linked: &&Linked| -> Result<_, StoreError> {
             let (directory, name) = (staging.fresh(), names[&linked.id]);
-            self.write_package(shared, &directory, (linked, name), name_of)?;
+            self.write_package(&staging, &directory, (linked, name), name_of)?;
             Ok((directory, self.layout().entry(&StoreName::new(linked.id, name))))
         };
         let moves = crate::parallel::map(&missing, || (), |(), linked| write(linked))?;
@@ -159,23 +159,24 @@ impl Store {
     /// that of its component.
     pub(crate) fn write_package(
         &self,
-        lock: &WriteLock,
+        staging: &Staging<'_>,
         directory: &Path,
         (linked, name): (&Linked, &str),
         name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
     ) -> Result<(), StoreError> {
         let links = directory.join(LINKS);
-        fs::create_dir_all(&links).context("create", &links)?;
+        fs::create_dir(directory).context("create", directory)?;
+        fs::create_dir(&links).context("create", &links)?;
+        let open = fs::File::open(&links).context("open", &links)?;
         let link = |slot: &str, target: &StoreName| {
-            let path = links.join(slot);
-            symlink(format!("../../{target}"), &path).context("create", path)
+            symlinkat(format!("../../{target}"), &open, slot).context("create", links.join(slot))
         };
         let component = StoreName::new(linked.component, name);
         link(COMPONENT_LINK, &component)?;
         for (slot, provider) in &linked.bindings {
             link(slot, &StoreName::new(provider, &name_of(provider)?))?;
         }
-        self.write_own(lock, directory, &self.own_tree(linked, &component, name_of)?)?;
+        self.write_own(staging, directory, &self.own_tree(linked, &component, name_of)?)?;
         seal(&links)
     }
 }

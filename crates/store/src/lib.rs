@@ -42,7 +42,11 @@ pub use remove::remove_tree;
 pub use stage::{Staged, Staging, TreeBuilder};
 pub use verify::{Damage, VerifyReport};
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 /// Removes a tree that this process may not touch: one in which a script that was killed made things that belong to
 /// others of its users.
@@ -54,6 +58,8 @@ pub struct Store {
     objects: Objects,
     db: db::Db,
     remover: Option<Remover>,
+    /// Where `store/` really is, once somebody asked.
+    real_path: OnceLock<PathBuf>,
 }
 
 impl Store {
@@ -77,7 +83,7 @@ impl Store {
         // The database would only say that it cannot be opened.
         let database =
             db::Db::open(&layout).or_else(|error| lock::may_write(&layout).map_err(Into::into).and(Err(error)));
-        let store = Self { db: database?, objects: Objects::new(&layout), layout, remover };
+        let store = Self { db: database?, objects: Objects::new(&layout), layout, remover, real_path: OnceLock::new() };
         store.recover_if_abandoned()?;
         Ok(store)
     }
@@ -104,7 +110,13 @@ impl Store {
     pub fn open_existing(root: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(root);
         format::check(&layout)?;
-        Ok(Self { db: db::Db::open_read_only(&layout)?, objects: Objects::new(&layout), layout, remover: None })
+        Ok(Self {
+            db: db::Db::open_read_only(&layout)?,
+            objects: Objects::new(&layout),
+            layout,
+            remover: None,
+            real_path: OnceLock::new(),
+        })
     }
 
     /// Where things are.

@@ -170,7 +170,7 @@ impl Store {
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
         let component = self.component_row(&linked.component)?.name;
-        self.write_package(lock, &directory, (&linked, &component), |id| self.package_name(id))?;
+        self.write_package(&staging, &directory, (&linked, &component), |id| self.package_name(id))?;
         self.put_in_place(&directory, &target)?;
         seal(&target)?;
         Ok(true)

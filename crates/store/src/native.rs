@@ -9,7 +9,7 @@ use aleph_component::{
 use rustix::fs::{Mode, mkdirat};
 
 use crate::{
-    Store, StoreError, WriteLock,
+    Staging, Store, StoreError,
     error::Context,
     layout::META,
     stage::{SEALED, seal},
@@ -42,9 +42,7 @@ impl Store {
         }
         let manifest = self.manifest_named(component)?;
         let Some(native) = &manifest.native else { return Ok(Own::default()) };
-        // What is written into files is the same by whatever name the store was opened.
-        let store = self.layout().store();
-        let store = fs::canonicalize(&store).context("read", &store)?;
+        let store = self.real_path()?;
         let path = |id: &PackageId| -> Result<String, StoreError> {
             Ok(store.join(StoreName::new(id, &name_of(id)?).as_str()).display().to_string())
         };
@@ -94,6 +92,17 @@ impl Store {
         })
     }
 
+    /// The directory of components and packages without links in its path: what is written into files is the same by
+    /// whatever name the store was opened.
+    fn real_path(&self) -> Result<&Path, StoreError> {
+        if let Some(known) = self.real_path.get() {
+            return Ok(known);
+        }
+        let store = self.layout().store();
+        let found = fs::canonicalize(&store).context("read", &store)?;
+        Ok(self.real_path.get_or_init(|| found))
+    }
+
     /// Whether the component in a directory is a native one.
     pub(crate) fn is_native(&self, component: &StoreName) -> Result<bool, StoreError> {
         let path = self.layout().entry(component).join(META).join("manifest");
@@ -104,9 +113,9 @@ impl Store {
     }
 
     /// Writes what a package has beyond its links.
-    pub(crate) fn write_own(&self, lock: &WriteLock, directory: &Path, own: &Own) -> Result<(), StoreError> {
+    pub(crate) fn write_own(&self, staging: &Staging<'_>, directory: &Path, own: &Own) -> Result<(), StoreError> {
         for (digest, mode, bytes) in &own.contents {
-            self.put_known_content(lock, (digest, *mode), bytes)?;
+            self.put_known_content(staging, (digest, *mode), bytes)?;
         }
         let root = fs::File::open(directory).context("open", directory)?;
         let is_directory = |entry: &&Entry| matches!(entry.node, Node::Directory { .. });

@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use crate::{
-    FsError, Store, StoreError, WriteLock,
+    FsError, Staging, Store, StoreError, WriteLock,
     error::Context,
     fs::{make_directory, read_if_there},
     objects::{Objects, Shared},
@@ -83,21 +83,22 @@ impl Store {
     /// If they cannot be written.
     pub fn put_content(&self, lock: &WriteLock, bytes: &[u8], mode: u16) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        self.put_known_content(lock, (&digest, mode), bytes)?;
+        if !self.objects().holds(&digest, mode, bytes.len() as u64) {
+            self.put_known_content(&self.stage(lock)?, (&digest, mode), bytes)?;
+        }
         Ok(digest)
     }
 
     /// The same for bytes whose digest is known.
     pub(crate) fn put_known_content(
         &self,
-        lock: &WriteLock,
+        staging: &Staging<'_>,
         (digest, mode): (&Digest, u16),
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         if self.objects().holds(digest, mode, bytes.len() as u64) {
             return Ok(());
         }
-        let staging = self.stage(lock)?;
         let path = staging.fresh();
         fs::write(&path, bytes).context("write", &path)?;
         Ok(self.take_content(&path, (digest, mode, bytes.len() as u64))?)

@@ -1,6 +1,6 @@
 //! `aleph store`: what is there, whether it is whole, what can go.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use aleph_store::{Damage, Store, VerifyReport};
 use aleph_view::Views;
@@ -10,7 +10,10 @@ use crate::{
     cli::StoreCommand,
     failure::{DAMAGED, Outcome},
     host::Host,
-    ops,
+    ops::{
+        self,
+        relinked::{Moved, Relinked},
+    },
     output::{Printer, bold, bytes, count, green, red, table},
 };
 
@@ -20,6 +23,7 @@ pub(crate) fn run(host: &Host, printer: &Printer, command: &StoreCommand) -> Out
         StoreCommand::Verify => verify(host, printer),
         StoreCommand::Gc => gc(host, printer),
         StoreCommand::Repair => repair(host, printer),
+        StoreCommand::Relinked => relinked(host, printer),
     }
 }
 
@@ -39,6 +43,30 @@ fn info(host: &Host, printer: &Printer) -> Outcome {
             row("files", format!("{} with {}", info.files, bytes(info.apparent_size))),
             row("on disk", format!("{} contents with {}", info.contents, bytes(info.stored_size))),
         ])
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists what is not linked as it was made: what a rebuild would confirm, or raise an alarm about.
+fn relinked(host: &Host, printer: &Printer) -> Outcome {
+    let store = host.store_to_read()?;
+    let moved = Relinked::read(&store)?.all()?;
+    printer.answer("store-relinked", &moved, |moved| {
+        if moved.is_empty() {
+            return "every native package is linked as it was made".to_owned();
+        }
+        let row = |one: &Moved| {
+            let made_with = one.made_with.as_deref().unwrap_or("one that is gone");
+            vec![
+                one.package.clone(),
+                one.version.clone(),
+                one.slot.clone(),
+                format!("{made_with} -> {}", one.linked_to),
+            ]
+        };
+        let rebuilds = count(moved.iter().map(|one| &one.id).collect::<BTreeSet<_>>().len(), "package");
+        let rows: Vec<Vec<String>> = moved.iter().map(row).collect();
+        format!("{}\n{rebuilds} would be confirmed by a rebuild", table(&rows))
     });
     Ok(ExitCode::SUCCESS)
 }

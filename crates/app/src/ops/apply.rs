@@ -48,10 +48,8 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         let message = format!("{} came out with another id than aleph.lock has: {}", wrong.name, wrong.id);
         return Err(Failure::new(message).hint("the lock file was edited or made by an incompatible version"));
     }
-    let impact = timings.measure("judge", || match &plan.before {
-        Some(before) => impact::judge(host, &impact::holding(&before.packages), &impact::holding(&pinned)),
-        None => Ok(Impact::default()),
-    })?;
+    let held = plan.before.as_ref().map(|before| impact::holding(&before.packages)).unwrap_or_default();
+    let impact = timings.measure("judge", || impact::judge(host, &held, &impact::holding(&pinned)))?;
     if !plan.accept_breaks {
         impact.refuse_breaks()?;
     }

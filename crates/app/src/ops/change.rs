@@ -111,9 +111,10 @@ fn carry_out(
 
 /// What a plan means, as far as what it brings is in the store.
 fn planned_impact(host: &Host, store: Option<&Store>, plan: &Plan) -> Outcome<Impact> {
-    let (Some(store), Some(before)) = (store, &plan.before) else { return Ok(Impact::default()) };
+    let Some(store) = store else { return Ok(Impact::default()) };
+    let held = plan.before.as_ref().map(|before| impact::holding(&before.packages)).unwrap_or_default();
     let one = |chosen: &Chosen| Ok((chosen.key(), store.component_of_archive(&chosen.archive)?));
-    impact::judge(host, &impact::holding(&before.packages), &plan.chosen.iter().map(one).collect::<Outcome<_>>()?)
+    impact::judge(host, &held, &plan.chosen.iter().map(one).collect::<Outcome<_>>()?)
 }
 
 /// A lock file that went missing is written again although nothing else changes.

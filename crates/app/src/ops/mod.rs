@@ -11,6 +11,7 @@ pub(crate) mod native;
 pub(crate) mod once;
 pub(crate) mod plan;
 pub(crate) mod project;
+pub(crate) mod relinked;
 pub(crate) mod repair;
 pub(crate) mod roots;
 pub(crate) mod scripts;

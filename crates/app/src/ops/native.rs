@@ -36,6 +36,11 @@ impl<'a> Natives<'a> {
         self.by_name.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// All of them.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &ComponentRow> {
+        self.by_name.values().flatten()
+    }
+
     /// The names.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)

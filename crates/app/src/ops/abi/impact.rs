@@ -1,6 +1,6 @@
 //! What a change of a view means for the packages that stay as they are, before it is made.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aleph_abi::{Judgement, Verdict};
 use aleph_component::ComponentId;
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     failure::{Failure, Outcome, UNSATISFIABLE},
     host::Host,
+    ops::native::Natives,
 };
 
 /// The components of a view's packages, by what names these among the packages of one view. `None`: not in the store yet.
@@ -61,9 +62,66 @@ pub(crate) fn holding(packages: &[Pinned]) -> Holding {
     packages.iter().map(|package| (package.key(), Some(package.component))).collect()
 }
 
-/// Judges every package that is in both holdings for each library that is another one then, or gone. By symbols and by what
-/// packages declare; where they declare nothing, by the types in the libraries' debug information.
+/// Judges every package that is in both holdings for each library that is another one then, or gone; and every native
+/// package that is not linked to what it was made with. By symbols and by what packages declare; where they declare
+/// nothing, by the types in the libraries' debug information.
 pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
+    let mut impact = changed(host, before, after)?;
+    if !impact.absent.is_empty() {
+        return Ok(impact);
+    }
+    for ((provider, made_with), consumers) in unlike_made(host, before, after)? {
+        let mut assumed = after.clone();
+        assumed.insert(provider, Some(made_with));
+        let found = changed(host, &assumed, after)?.affected;
+        for one in found.into_iter().filter(|one| consumers.contains(&one.package)) {
+            match impact.affected.iter_mut().find(|known| known.package == one.package) {
+                Some(known) => known.judgement = combine([&known.judgement, &one.judgement].into_iter()),
+                None => impact.affected.push(one),
+            }
+        }
+    }
+    impact.affected.sort_by(|a, b| a.package.cmp(&b.package));
+    Ok(impact)
+}
+
+/// What fills a slot otherwise than when its consumers were made: the provider's key and what they were made with, and the
+/// consumers' keys. Not what the view has already, nor what it leaves just now.
+fn unlike_made(
+    host: &Host,
+    before: &Holding,
+    after: &Holding,
+) -> Outcome<BTreeMap<(String, ComponentId), BTreeSet<String>>> {
+    let mut unlike: BTreeMap<(String, ComponentId), BTreeSet<String>> = BTreeMap::new();
+    let store = host.store_to_read()?;
+    let mut natives = Natives::read(&store)?;
+    let rows: HashMap<ComponentId, ComponentRow> = natives.rows().map(|row| (row.id, row.clone())).collect();
+    let row = |id: &Option<ComponentId>| id.and_then(|id| rows.get(&id));
+    let providers: HashMap<&str, (&String, &ComponentRow)> =
+        after.iter().filter_map(|(key, id)| row(id).map(|row| (row.name.as_str(), (key, row)))).collect();
+    for (key, id) in after {
+        let Some(consumer) = row(id) else { continue };
+        let stays = before.get(key) == Some(id);
+        for (slot, filled) in &natives.native(consumer)?.1.slots {
+            let (Some(made_with), Some((provider, now))) = (filled.built_with, providers.get(slot.as_str())) else {
+                continue;
+            };
+            let was = before.get(*provider).copied().flatten();
+            let is_known = stays && (was == Some(now.id) || was == Some(made_with));
+            // What is no longer in the store cannot be looked at: what the view had in its place was.
+            if made_with != now.id && !is_known && rows.contains_key(&made_with) {
+                unlike.entry(((*provider).clone(), made_with)).or_default().insert(key.clone());
+            }
+        }
+    }
+    Ok(unlike)
+}
+
+/// Judges every package that is in both holdings for each library that is another one then.
+fn changed(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
+    if before.is_empty() {
+        return Ok(Impact::default());
+    }
     let absent: Vec<String> = after.iter().filter(|(_, id)| id.is_none()).map(|(key, _)| key.clone()).collect();
     let stays = |key: &String, id: &Option<ComponentId>| before.get(key) == Some(id) && after.get(key) == Some(id);
     if !absent.is_empty() || before.iter().all(|(key, id)| stays(key, id)) {
