@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
 use aleph_component::{ComponentId, Linked, PackageId, StoreName};
-use rustix::fs::{CWD, RenameFlags, renameat_with, symlinkat};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{
     ComponentRow, Staged, Staging, Store, StoreError, WriteLock,
@@ -15,6 +16,7 @@ use crate::{
     error::Context,
     fs::{sync_file_system, sync_parent},
     layout::{COMPONENT_LINK, LINKS},
+    native::Symlinks,
     stage::seal,
 };
 
@@ -115,12 +117,12 @@ impl Store {
             Some(name) => Ok((*name).to_owned()),
             None => self.package_name(id),
         };
-        let write = |linked: &&Linked| -> Result<_, StoreError> {
+        let write = |links: &mut Symlinks, linked: &&Linked| -> Result<_, StoreError> {
             let (directory, name) = (staging.fresh(), names[&linked.id]);
-            self.write_package(&staging, &directory, (linked, name), name_of)?;
+            self.write_package((&staging, links), &directory, (linked, name), name_of)?;
             Ok((directory, self.layout().entry(&StoreName::new(linked.id, name))))
         };
-        let moves = crate::parallel::map(&missing, || (), |(), linked| write(linked))?;
+        let moves = crate::parallel::map(&missing, Symlinks::default, write)?;
         self.move_in(lock, moves)?;
         self.recorded(lock, |db| missing.iter().try_for_each(|linked| insert_package(db, linked)))
     }
@@ -159,7 +161,7 @@ impl Store {
     /// that of its component.
     pub(crate) fn write_package(
         &self,
-        staging: &Staging<'_>,
+        (staging, symlinks): (&Staging<'_>, &mut Symlinks),
         directory: &Path,
         (linked, name): (&Linked, &str),
         name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
@@ -168,15 +170,17 @@ impl Store {
         fs::create_dir(directory).context("create", directory)?;
         fs::create_dir(&links).context("create", &links)?;
         let open = fs::File::open(&links).context("open", &links)?;
-        let link = |slot: &str, target: &StoreName| {
-            symlinkat(format!("../../{target}"), &open, slot).context("create", links.join(slot))
+        let mut link = |slot: &str, target: &StoreName| {
+            symlinks
+                .make(&format!("../../{target}"), open.as_fd(), links.join(slot))
+                .context("create", links.join(slot))
         };
         let component = StoreName::new(linked.component, name);
         link(COMPONENT_LINK, &component)?;
         for (slot, provider) in &linked.bindings {
             link(slot, &StoreName::new(provider, &name_of(provider)?))?;
         }
-        self.write_own(staging, directory, &self.own_tree(linked, &component, name_of)?)?;
+        self.write_own((staging, symlinks), directory, &self.own_tree(linked, &component, name_of)?)?;
         seal(&links)
     }
 }

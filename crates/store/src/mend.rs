@@ -15,6 +15,7 @@ use crate::{
     error::Context,
     fs::{sync_file_system, sync_parent},
     layout::META,
+    native::Symlinks,
     stage::seal,
     verify::contents::hash_file,
 };
@@ -83,6 +84,12 @@ impl Store {
             let root = self.layout().entry(&name);
             self.refill_from(&mut lacking, &root, &manifest.tree)?;
             self.refill_from(&mut lacking, &root.join(META).join("control"), &manifest.control)?;
+        }
+        for linked in self.packages()?.into_values() {
+            let name = StoreName::new(linked.id, &self.package_name(&linked.id)?);
+            let component = StoreName::new(linked.component, &self.component_row(&linked.component)?.name);
+            let Ok(own) = self.own_tree(&linked, &component, |id| self.package_name(id)) else { continue };
+            self.refill_from(&mut lacking, &self.layout().entry(&name), &own.entries)?;
         }
         let trees = self.layout().trees();
         for tree in fs::read_dir(&trees).context("read", &trees)? {
@@ -170,7 +177,9 @@ impl Store {
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
         let component = self.component_row(&linked.component)?.name;
-        self.write_package(&staging, &directory, (&linked, &component), |id| self.package_name(id))?;
+        self.write_package((&staging, &mut Symlinks::default()), &directory, (&linked, &component), |id| {
+            self.package_name(id)
+        })?;
         self.put_in_place(&directory, &target)?;
         seal(&target)?;
         Ok(true)

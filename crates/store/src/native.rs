@@ -1,12 +1,21 @@
 //! Packages of native components: what they share with their component, and what is their own.
 
-use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::Read as _,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+};
 
 use aleph_component::{
-    Digest, Entry, Linked, Manifest, Node, Owner, PackageId, StoreName,
+    Digest, Entry, Linked, Manifest, Node, Owner, PackageId, StoreName, TreePath,
     native::{COMPONENT_LINK, FillError, Hole, LINKS, Native, Place, Placed, Target, fill, layout},
 };
-use rustix::fs::{Mode, mkdirat};
+use rustix::{
+    fs::{AtFlags, CWD, Mode, linkat, mkdirat, symlinkat},
+    io::Errno,
+};
 
 use crate::{
     Staging, Store, StoreError,
@@ -113,7 +122,12 @@ impl Store {
     }
 
     /// Writes what a package has beyond its links.
-    pub(crate) fn write_own(&self, staging: &Staging<'_>, directory: &Path, own: &Own) -> Result<(), StoreError> {
+    pub(crate) fn write_own(
+        &self,
+        (staging, links): (&Staging<'_>, &mut Symlinks),
+        directory: &Path,
+        own: &Own,
+    ) -> Result<(), StoreError> {
         for (digest, mode, bytes) in &own.contents {
             self.put_known_content(staging, (digest, *mode), bytes)?;
         }
@@ -122,8 +136,35 @@ impl Store {
         for entry in own.entries.iter().filter(is_directory) {
             mkdirat(&root, entry.path.as_str(), Mode::from_raw_mode(0o755)).context("create", entry.path.as_str())?;
         }
-        fill_chunk(self.objects(), directory, &own.entries)?;
+        let mut symlink =
+            |target: &str, parent: BorrowedFd<'_>, path: &TreePath| links.make(target, parent, directory.join(path));
+        fill_chunk(self.objects(), directory, &own.entries, &mut symlink)?;
         own.entries.iter().rev().filter(is_directory).try_for_each(|entry| seal(&directory.join(&entry.path)))
+    }
+}
+
+/// Symbolic links that were made, by their targets. Packages have many in common, and another name for one that is there
+/// costs less than a new one.
+#[derive(Default)]
+pub(crate) struct Symlinks(HashMap<String, PathBuf>);
+
+impl Symlinks {
+    /// Makes a symbolic link in a directory, whose path is `path`.
+    ///
+    /// # Errors
+    /// If the file system says no.
+    pub(crate) fn make(&mut self, target: &str, directory: BorrowedFd<'_>, path: PathBuf) -> rustix::io::Result<()> {
+        let name = path.file_name().unwrap_or_default();
+        if let Some(known) = self.0.get(target) {
+            match linkat(CWD, known, directory, name, AtFlags::empty()) {
+                // It has all the names that it can have, or such links can have one only: a new one is made.
+                Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => {}
+                result => return result,
+            }
+        }
+        symlinkat(target, directory, name)?;
+        self.0.insert(target.to_owned(), path);
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use aleph_component::{Digest, Entry, ManifestError, Node, TreeId, read_listing, write_listing};
+use aleph_component::{Digest, Entry, ManifestError, Node, TreeId, TreePath, read_listing, write_listing};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, chmodat, mkdirat, openat, renameat_with, symlinkat},
     io::Errno,
@@ -166,14 +166,21 @@ fn fill(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError
     let threads = thread::available_parallelism().map_or(1, usize::from).min(entries.len() / 512 + 1);
     let share = entries.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            entries.chunks(share).map(|chunk| scope.spawn(move || fill_chunk(objects, root, chunk))).collect();
+        let workers: Vec<_> = entries
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || fill_chunk(objects, root, chunk, &mut make_symlink)))
+            .collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
     })
 }
 
 /// Neighbours in a sorted listing share their directory, so it is opened once for all of them.
-pub(crate) fn fill_chunk(objects: &Objects, root: &Path, entries: &[Entry]) -> Result<(), FsError> {
+pub(crate) fn fill_chunk(
+    objects: &Objects,
+    root: &Path,
+    entries: &[Entry],
+    symlink: MakeSymlink<'_>,
+) -> Result<(), FsError> {
     let top = File::open(root).context("open", root)?;
     let mut current: Option<(&str, std::os::fd::OwnedFd)> = None;
     for entry in entries {
@@ -181,7 +188,7 @@ pub(crate) fn fill_chunk(objects: &Objects, root: &Path, entries: &[Entry]) -> R
             continue;
         }
         let Some(parent) = entry.path.parent() else {
-            make(objects, top.as_fd(), entry)?;
+            make(objects, top.as_fd(), entry, symlink)?;
             continue;
         };
         if current.as_ref().is_none_or(|(open, _)| *open != parent) {
@@ -189,17 +196,24 @@ pub(crate) fn fill_chunk(objects: &Objects, root: &Path, entries: &[Entry]) -> R
             current = Some((parent, openat(&top, parent, flags, Mode::empty()).context("open", root.join(parent))?));
         }
         let (_, directory) = current.as_ref().expect("it was just opened");
-        make(objects, directory.as_fd(), entry)?;
+        make(objects, directory.as_fd(), entry, symlink)?;
     }
     Ok(())
 }
 
-fn make(objects: &Objects, directory: BorrowedFd<'_>, entry: &Entry) -> Result<(), FsError> {
+/// Makes a symbolic link with a target, at a path below the root, which is in this directory.
+pub(crate) type MakeSymlink<'a> = &'a mut dyn FnMut(&str, BorrowedFd<'_>, &TreePath) -> rustix::io::Result<()>;
+
+fn make_symlink(target: &str, directory: BorrowedFd<'_>, path: &TreePath) -> rustix::io::Result<()> {
+    symlinkat(target, directory, path.file_name())
+}
+
+fn make(objects: &Objects, directory: BorrowedFd<'_>, entry: &Entry, symlink: MakeSymlink<'_>) -> Result<(), FsError> {
     let name = entry.path.file_name();
     match &entry.node {
         Node::Directory { .. } => Ok(()),
         Node::File { digest, mode, .. } => objects.link(digest, *mode, directory, name.as_ref()),
-        Node::Symlink { target } => symlinkat(&**target, directory, name).context("create", entry.path.as_str()),
+        Node::Symlink { target } => symlink(target, directory, &entry.path).context("create", entry.path.as_str()),
         Node::Absent => crate::fs::whiteout(directory, name.as_ref()),
     }
 }

@@ -3,11 +3,13 @@
 mod abi;
 mod compose;
 mod enter;
+mod graft;
 mod import;
 mod inputs;
 mod machine;
 mod measure;
 mod no_op;
+mod relink;
 mod report;
 mod solve;
 mod verify;
@@ -36,6 +38,11 @@ const COMPARISONS: &[Comparison] = &[
     Comparison { name: "solve", about: "which packages are needed, against apt-get", run: solve::run },
     Comparison { name: "no-op", about: "adding what is there", run: no_op::run },
     Comparison { name: "abi", about: "facts and verdicts, against libabigail and nm", run: abi::run },
+    Comparison {
+        name: "relink",
+        about: "everything to another libc6, against copying and rewriting",
+        run: relink::run,
+    },
     Comparison { name: "verify", about: "reading and proving the store, against openssl", run: verify::run },
 ];
 

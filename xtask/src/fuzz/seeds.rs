@@ -27,6 +27,7 @@ pub(super) fn of_host(target: &str, scratch: &Path) -> Vec<Vec<u8>> {
         "apt_conf" => [files("/etc/apt", "apt.conf"), files("/etc/apt/apt.conf.d", "")].concat(),
         "preferences" => [files("/etc/apt", "preferences"), files("/etc/apt/preferences.d", "")].concat(),
         "deb" => packages(scratch).into_iter().map(|package| read(&package)).collect(),
+        "edit" => files("/usr/bin", ""),
         "elf" => [files("/usr/bin", ""), files("/usr/lib/x86_64-linux-gnu", ".o")].concat(),
         "tar" => members(scratch, ""),
         "unpack" => [".xz", ".zst", ".gz", ""].iter().flat_map(|suffix| members(scratch, suffix)).collect(),
