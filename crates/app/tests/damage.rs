@@ -136,7 +136,7 @@ const HARMS: &[Harm] = &[
             "objects/ff/stray",
             "stray-1",
             "stray-2",
-            "-libthing is not",
+            "stray-3",
             "stray-4",
             "stray-5",
         ],

@@ -69,7 +69,7 @@ impl Store {
         let root = self.layout().entry(component);
         let mut tree = Own::default();
         for placed in layout(native, &manifest.tree) {
-            let node = self.own_node(&placed, (native, &root), &target, &mut tree.contents)?;
+            let node = self.own_node(&placed, (native, &root), target, &mut tree.contents)?;
             tree.entries.push(Entry { path: placed.path.clone(), owner: Owner::default(), node });
         }
         Ok(tree)

@@ -1,6 +1,6 @@
 //! Packages that are not linked to what they were made with: a rebuild would prove what a verdict says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use aleph_component::{ComponentId, StoreName};
 use aleph_store::{ComponentRow, Store};
@@ -53,10 +53,11 @@ impl<'a> Relinked<'a> {
         let mut known: HashMap<ComponentId, BTreeMap<String, ComponentId>> = HashMap::new();
         for package in packages.values() {
             let Some(row) = self.rows.get(&package.component) else { continue };
-            if !known.contains_key(&row.id) {
-                known.insert(row.id, self.made_with(&row.id)?);
-            }
-            for (slot, made_with) in &known[&row.id] {
+            let made = match known.entry(row.id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(self.made_with(&row.id)?),
+            };
+            for (slot, made_with) in &*made {
                 let bound = package.bindings.get(slot).and_then(|id| packages.get(id)).map(|bound| bound.component);
                 if let Some(bound) = bound.filter(|bound| bound != made_with) {
                     moved.push(Moved {
