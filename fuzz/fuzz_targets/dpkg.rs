@@ -35,6 +35,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         fields: control.fields,
         conffiles: vec!["/etc/x".to_owned()],
         cves: Vec::new(),
+        native: None,
         tree: vec![file("bin/a", b"a"), file("etc/x", b"x")],
         control: MEMBERS.iter().zip(members).map(|(name, bytes)| file(name, bytes)).collect(),
     };

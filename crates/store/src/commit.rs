@@ -154,9 +154,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.db.write(write).inspect_err(|_| lock.abandon())
     }
-}
 
-impl Store {
     /// Writes a package's directory: a link to its component, one for each slot, and what it has beyond them. `name` is
     /// that of its component.
     pub(crate) fn write_package(

@@ -189,8 +189,12 @@ impl Views {
 
     /// The program in the store that a generation's command is, if it runs from there.
     pub fn program(&self, layers: &RunLayers, name: &str) -> Option<PathBuf> {
-        let generation = self.root.join(&layers.view).join("generations").join(layers.generation.to_string());
-        fs::read_link(generation.join("bin").join(name)).ok()
+        fs::read_link(self.bin(layers).join(name)).ok()
+    }
+
+    /// The directory of a generation's commands.
+    pub fn bin(&self, layers: &RunLayers) -> PathBuf {
+        self.root.join(&layers.view).join("generations").join(layers.generation.to_string()).join("bin")
     }
 
     /// Marks a generation as used by this process and whatever it becomes, for as long as the file is open. Nothing if the

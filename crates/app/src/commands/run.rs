@@ -76,9 +76,35 @@ fn has_command(host: &Host, layers: &RunLayers, name: &str) -> bool {
 /// Starts the user's shell in the view.
 pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
     let layers = ops::project::ready(host, printer)?.ok_or_else(no_generation)?;
+    let is_bare = !SHELLS.iter().any(|shell| has(host, &layers, Path::new(shell)));
+    let bin = Views::at(&Layout::new(&host.store_root)).bin(&layers);
+    if is_bare && bin.read_dir().is_ok_and(|mut programs| programs.next().is_some()) {
+        return bare_shell(host, printer, &layers, &bin);
+    }
     let wanted = Host::shell().filter(|shell| has(host, &layers, shell));
     let shell = wanted.map_or_else(|| fallback_shell(host, &layers), |shell| shell.into_os_string());
     begin(host, printer, &layers, pure, vec![shell])
+}
+
+/// The shells that a view with any has one of.
+const SHELLS: [&str; 2] = ["/usr/bin/sh", "/usr/bin/bash"];
+
+/// Starts the host's shell for a view in which everything runs from the store.
+fn bare_shell(host: &Host, printer: &Printer, layers: &RunLayers, bin: &Path) -> Outcome {
+    let shell = Host::shell().unwrap_or_else(|| PathBuf::from("/bin/sh"));
+    if host.global.dry_run {
+        return tell(printer, layers, &[shell.into_os_string()]);
+    }
+    let _held = Views::at(&Layout::new(&host.store_root)).hold(layers)?;
+    let mut path = bin.as_os_str().to_owned();
+    for (name, value) in Host::environment() {
+        if name == "PATH" {
+            path.push(":");
+            path.push(value);
+        }
+    }
+    let error = std::process::Command::new(&shell).env("PATH", path).exec();
+    Err(Failure::new(format!("cannot run `{}`: {error}", shell.display())).with_code(126))
 }
 
 fn fallback_shell(host: &Host, layers: &RunLayers) -> OsString {

@@ -223,3 +223,111 @@ pub(crate) fn commands(store: &Store, pinned: &[Pinned]) -> Outcome<Vec<(String,
     }
     Ok(found.into_iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use aleph_component::{Kind, NATIVE_FORMAT, PackageId, Source, TreePath, Unlinked, link, native::Slot};
+
+    use super::*;
+
+    /// A random number below a limit, from a state that it moves on.
+    fn below(state: &mut u64, limit: u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % limit
+    }
+
+    /// A store with components `n0` to `n5` in three versions each; one is made with some version of some of those before
+    /// it.
+    fn world(directory: &std::path::Path, state: &mut u64) -> Store {
+        let store = Store::open(directory).unwrap();
+        let mut lock = store.lock("test", |_| ()).unwrap();
+        let library = |name: u64| (format!("lib{name}.so.1"), TreePath::new(&format!("lib/lib{name}.so.1")).unwrap());
+        let mut made: Vec<Vec<ComponentId>> = Vec::new();
+        for name in 0..6_u64 {
+            let mut versions = Vec::new();
+            for version in 1..4_u64 {
+                let mut native = Native { offers: [library(name)].into(), ..Native::default() };
+                for (other, components) in (0..name).zip(&made) {
+                    if below(state, 2) == 0 {
+                        let built_with = Some(components[below(state, 3) as usize]);
+                        let slot = Slot { built_with, libraries: [library(other)].into() };
+                        native.slots.insert(format!("n{other}"), slot);
+                    }
+                }
+                let staging = store.stage(&lock).unwrap();
+                let staged = staging.tree().unwrap().finish(None, |tree, control| Manifest {
+                    format: NATIVE_FORMAT,
+                    kind: Kind::Native,
+                    name: format!("n{name}"),
+                    version: version.to_string(),
+                    architecture: "any".to_owned(),
+                    source: Source { name: format!("n{name}"), version: version.to_string() },
+                    summary: String::new(),
+                    fields: BTreeMap::new(),
+                    conffiles: Vec::new(),
+                    cves: Vec::new(),
+                    native: Some(Box::new(native)),
+                    tree,
+                    control,
+                });
+                versions.push(store.commit(&mut lock, vec![staged.unwrap()]).unwrap()[0]);
+            }
+            made.push(versions);
+        }
+        store
+    }
+
+    /// What was chosen, as a view holds it.
+    fn pinned(store: &Store, chosen: &[Chosen]) -> Vec<Pinned> {
+        let component = |chosen: &Chosen| {
+            let rows = store.component_rows(Some(&chosen.name)).unwrap();
+            rows.into_iter().find(|row| row.version == chosen.version).expect("it was chosen from there").id
+        };
+        let unlinked = |chosen: &Chosen| Unlinked { component: component(chosen), slots: chosen.slots.clone() };
+        let linked = link(&chosen.iter().map(unlinked).collect::<Vec<_>>()).unwrap();
+        let one = |(chosen_one, linked): (&Chosen, aleph_component::Linked)| Pinned {
+            name: chosen_one.name.clone(),
+            version: chosen_one.version.clone(),
+            architecture: chosen_one.architecture.clone(),
+            id: linked.id,
+            component: linked.component,
+            archive: chosen_one.archive,
+            size: chosen_one.size,
+            file: chosen_one.file.clone(),
+            requested: chosen_one.requested,
+            slots: chosen_one.slots.iter().map(|(slot, &at)| (slot.clone(), chosen[at].key())).collect(),
+        };
+        chosen.iter().zip(linked).map(one).collect()
+    }
+
+    fn ids(pinned: &[Pinned]) -> BTreeSet<PackageId> {
+        pinned.iter().map(|pinned| pinned.id).collect()
+    }
+
+    #[test]
+    fn an_update_of_any_world_is_what_is_linked_from_nothing() {
+        for seed in 0..40 {
+            let mut state = seed;
+            let directory = tempfile::tempdir().unwrap();
+            let store = world(directory.path(), &mut state);
+            let requested: Vec<Request> =
+                (2..6).filter(|_| below(&mut state, 2) == 0).map(|name| Request(format!("store:n{name}"))).collect();
+            let choose = |held: &[Pinned], upgrade: &Upgrade| {
+                let held: Vec<&Pinned> = held.iter().collect();
+                let chosen = choose(Some(&store), &requested, &held, upgrade);
+                let chosen = chosen.unwrap_or_else(|failure| panic!("seed {seed}: {:?}", failure.chain()));
+                let names: BTreeSet<&str> = chosen.iter().map(|chosen| chosen.name.as_str()).collect();
+                assert_eq!(names.len(), chosen.len(), "seed {seed}: a name twice");
+                for one in &chosen {
+                    assert!(one.slots.iter().all(|(slot, &at)| chosen[at].name == *slot), "seed {seed}");
+                }
+                pinned(&store, &chosen)
+            };
+            let first = choose(&[], &Upgrade::None);
+            assert_eq!(ids(&choose(&first, &Upgrade::None)), ids(&first), "seed {seed}: what is held stays");
+            let updated = choose(&first, &Upgrade::All);
+            assert_eq!(ids(&updated), ids(&choose(&[], &Upgrade::All)), "seed {seed}: from nothing");
+            assert!(updated.iter().all(|pinned| pinned.version == "3"), "seed {seed}");
+        }
+    }
+}

@@ -139,6 +139,7 @@ fn describe(
             host: wanted.host.clone(),
             promises: promises(&directory),
         };
+        check_name(&of.name)?;
         described.push(Described { tree: Tree::scan(&directory)?, of, source: archive.source });
     }
     for directory in directories {
@@ -172,18 +173,24 @@ fn names(directory: &Path, wanted: &Trees) -> Outcome<(String, String)> {
         None => (called.as_str(), None),
     };
     let name = wanted.name.clone().unwrap_or_else(|| name.to_owned());
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "+._-".contains(c);
-    if !name.starts_with(|first: char| first.is_ascii_alphanumeric()) || !name.chars().all(is_safe) {
-        return Err(Failure::new(format!("`{name}` is no name of a component"))
-            .with_code(2)
-            .hint("--name NAME gives it one, of letters, digits and +._-"));
-    }
+    check_name(&name)?;
     let version = wanted.version.clone().or_else(|| version.map(str::to_owned)).ok_or_else(|| {
         Failure::new(format!("which version {name} has cannot be told from `{}`", directory.display()))
             .with_code(2)
             .hint("--version VERSION says it")
     })?;
     Ok((name, version))
+}
+
+/// Fails for a name that could be no slot's.
+fn check_name(name: &str) -> Outcome<()> {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "+._-".contains(c);
+    if name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.chars().all(is_safe) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("`{name}` is no name of a component"))
+        .with_code(2)
+        .hint("--name NAME gives it one, of letters, digits and +._-"))
 }
 
 /// What the native components of the store offer: the newest of each name, or the one that was asked for.

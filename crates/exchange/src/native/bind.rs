@@ -155,7 +155,20 @@ impl Tree {
         if of.host.iter().any(|host| host == soname) {
             return Some(Place::Host);
         }
-        offers.get(soname).map(|offer| Place::Slot(&offer.name, &offer.path))
+        // Another version of itself is no provider.
+        let offer = offers.get(soname).filter(|offer| offer.name != of.name);
+        offer.map(|offer| Place::Slot(&offer.name, &offer.path))
+    }
+}
+
+impl Tree {
+    /// The text of a symbolic link, relative if it leads into the tree by an absolute path. Of a tree that was made for the
+    /// root, what it does not have is the host's.
+    pub(super) fn relative_target(&self, of: &Description, link: &TreePath, target: &str) -> String {
+        let inner = below(of, target).filter(|_| target.starts_with('/')).map(|rest| rest.trim_matches('/'));
+        let inner = inner.filter(|inner| !of.prefix.is_empty() || self.has(inner));
+        let Some(Ok(inner)) = inner.map(TreePath::new) else { return target.to_owned() };
+        Place::Own(&inner).from(link).trim_start_matches("$ORIGIN/").to_owned()
     }
 }
 
@@ -233,11 +246,4 @@ fn origin(part: &str) -> Option<&str> {
 /// What follows the prefix in an absolute path below it.
 fn below<'a>(of: &Description, path: &'a str) -> Option<&'a str> {
     path.strip_prefix(of.prefix.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The text of a symbolic link, relative if it leads into the tree by an absolute path.
-pub(super) fn relative_target(of: &Description, link: &TreePath, target: &str) -> String {
-    let inner = below(of, target).filter(|_| target.starts_with('/')).map(|rest| rest.trim_matches('/'));
-    let Some(Ok(inner)) = inner.map(TreePath::new) else { return target.to_owned() };
-    Place::Own(&inner).from(link).trim_start_matches("$ORIGIN/").to_owned()
 }

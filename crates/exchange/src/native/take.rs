@@ -9,12 +9,7 @@ use aleph_component::{
 };
 use aleph_store::{Staged, Staging, TreeBuilder};
 
-use super::{
-    Description, NativeError, Offers, Tree,
-    bind::{Bindings, relative_target},
-    packed,
-    search::search,
-};
+use super::{Description, NativeError, Offers, Tree, bind::Bindings, packed, search::search};
 
 /// A tree that was taken in.
 #[derive(Debug)]
@@ -48,7 +43,7 @@ impl Tree {
             match node {
                 Node::Directory { mode } => builder.directory(path.clone(), *mode, *owner)?,
                 Node::Symlink { target } => {
-                    builder.symlink(path.clone(), &relative_target(of, path, target), *owner)?;
+                    builder.symlink(path.clone(), &self.relative_target(of, path, target), *owner)?;
                 }
                 Node::File { mode, .. } => self.file(&mut builder, (path, *mode), (of, &bindings), &mut found)?,
                 Node::Absent => {}
