@@ -205,7 +205,7 @@ impl<'a> Space<'a> {
         let platform = program.facts.platform();
         let fits = |path: &str| (self.at)(path).filter(|&file| self.files[file].facts.platform() == platform);
         if name.contains('/') {
-            return fits(name);
+            return fits(&expanded(by.path, name));
         }
         let own = |member: Member<'_>, list: Option<&[u8]>| search_path(member.path, list);
         // A file with DT_RUNPATH looks at no DT_RPATH.
@@ -280,10 +280,14 @@ fn is_linked(facts: &Facts) -> bool {
 
 /// The directories of `DT_RPATH` or `DT_RUNPATH`.
 fn search_path(path: &str, list: Option<&[u8]>) -> Vec<String> {
-    let origin = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
     let list = list.and_then(|list| std::str::from_utf8(list).ok()).unwrap_or_default();
-    let expand = |entry: &str| entry.replace("${ORIGIN}", origin).replace("$ORIGIN", origin);
-    list.split(':').filter(|entry| !entry.is_empty()).map(expand).collect()
+    list.split(':').filter(|entry| !entry.is_empty()).map(|entry| expanded(path, entry)).collect()
+}
+
+/// A path in which `$ORIGIN` is the directory of the file at `path`.
+fn expanded(path: &str, text: &str) -> String {
+    let origin = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
+    text.replace("${ORIGIN}", origin).replace("$ORIGIN", origin)
 }
 
 fn spelled((name, version): Wanted<'_>) -> String {

@@ -101,6 +101,7 @@ fn what_would_break_is_refused() {
     }
     // Nor is it linked to that from the beginning.
     world.run(["--view", "another", "add", "store:prog", "store:greet=2"]).failed(3, &["greet_count"]);
+    world.run(["abi", "check"]).good();
     // The promise is kept by the next one.
     trees.import(&trees.greet("5", Greet::Says("hi"))).good();
     world.run(["update", "greet"]).good();

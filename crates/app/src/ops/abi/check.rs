@@ -25,44 +25,28 @@ pub(crate) struct Checked {
     pub(crate) reasons: Vec<Change>,
 }
 
-/// Checks a generation, and against another, that was before it, what is bound otherwise now.
+/// Checks a generation, and against another, that was before it, what is bound otherwise now: what runs in its tree, and
+/// what runs from the store.
 pub(crate) fn check(stored: &Stored, generation: &Generation, before: Option<&Generation>) -> Outcome<Checked> {
-    let state = State::read(stored, generation)?;
-    let before = before.map(|before| State::read(stored, before)).transpose()?;
-    let at = |path: &str| state.at(path);
-    let space = Space::new(state.members(), &at, &state.tree.directories);
-    let then_at = |path: &str| before.as_ref()?.at(path);
-    let then = before.as_ref().map(|then| Space::new(then.members(), &then_at, &then.tree.directories));
-    // The same file before, and what it made then.
-    let earlier = |file: usize| Some((then.as_ref()?, then.as_ref()?.process(then_at(&state.files[file].0)?)));
-    let (programs, libraries) = state.roots();
-    let (mut used, mut known) = (HashSet::new(), HashSet::new());
-    let mut reasons: Vec<Change> = state.unread.clone();
-    for &program in &programs {
-        let process = space.process(program);
-        used.extend(space.members(&process).map(|member| member.path.to_owned()));
-        let new = process.problems.iter().filter(|problem| known.insert((*problem).clone()));
-        reasons.extend(new.map(|problem| change(Effect::Breaks, problem.to_string())));
-        if let Some((then, was)) = earlier(program) {
-            let diverted = space.diverted(&process, &was, then);
-            reasons.extend(diverted.iter().map(|problem| change(Effect::Unclear, problem.to_string())));
-        }
+    let mut checked = Checked {
+        programs: 0,
+        libraries: 0,
+        verdict: Verdict::Relink,
+        evidence: vec![Evidence::Symbols],
+        reasons: Vec::new(),
+    };
+    for is_native in [false, true] {
+        let state = |generation: &Generation| State::read(stored, generation, is_native);
+        let before = before.map(state).transpose()?;
+        state(generation)?.check(before.as_ref(), &mut checked);
     }
-    for &library in libraries.iter().filter(|&&library| !used.contains(&state.files[library].0)) {
-        let problems = space.process(library).problems;
-        let Some(text) = told(&state.files[library].0, &problems) else { continue };
-        // What could be opened before is missed; what never could comes with what its package recommends or suggests.
-        let could = earlier(library).is_some_and(|(_, was)| was.problems.is_empty());
-        reasons.push(change(if could { Effect::Unclear } else { Effect::Compatible }, text));
-    }
-    reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
-    let verdict = match reasons.first().map(|worst| worst.effect) {
+    checked.reasons.sort_by(|a, b| (b.effect, a).cmp(&(a.effect, b)));
+    checked.verdict = match checked.reasons.first().map(|worst| worst.effect) {
         Some(Effect::Breaks) => Verdict::Rebuild,
         Some(Effect::Unclear) => Verdict::Unknown,
         Some(Effect::Compatible) | None => Verdict::Relink,
     };
-    let evidence = vec![Evidence::Symbols];
-    Ok(Checked { programs: programs.len(), libraries: libraries.len(), verdict, evidence, reasons })
+    Ok(checked)
 }
 
 fn change(effect: Effect, text: String) -> Change {
@@ -92,10 +76,16 @@ struct State {
 }
 
 impl State {
-    fn read(stored: &Stored, generation: &Generation) -> Outcome<Self> {
-        let tree = Tree::read(stored.store(), generation)?;
-        let components = generation.packages.iter().map(|package| package.component);
-        let components = components.chain(generation.capture.map(|capture| capture.component));
+    /// What runs in a generation's tree, or what runs from the store.
+    fn read(stored: &Stored, generation: &Generation, is_native: bool) -> Outcome<Self> {
+        let tree = if is_native {
+            Tree::of_natives(stored.store(), generation)?
+        } else {
+            Tree::read(stored.store(), generation)?
+        };
+        let components = generation.packages.iter().filter(|package| package.is_native() == is_native);
+        let components = components.map(|package| package.component);
+        let components = components.chain(generation.capture.filter(|_| !is_native).map(|capture| capture.component));
         let components: Vec<_> = components.collect();
         let mut binaries = HashSet::new();
         for entry in stored.binaries(&components)?.iter().flatten() {
@@ -115,6 +105,45 @@ impl State {
             }
         }
         Ok(Self { tree, files: known, unread })
+    }
+
+    /// Adds what is found in each program and library.
+    fn check(&self, before: Option<&Self>, checked: &mut Checked) {
+        let at = |path: &str| self.at(path);
+        let space = Space::new(self.members(), &at, &self.tree.directories);
+        let then_at = |path: &str| before?.at(path);
+        let then = before.map(|then| Space::new(then.members(), &then_at, &then.tree.directories));
+        // The same file before, and what it made then.
+        let earlier = |file: usize| Some((then.as_ref()?, then.as_ref()?.process(then_at(&self.files[file].0)?)));
+        let (programs, libraries) = self.roots();
+        let (mut used, mut known) = (HashSet::new(), HashSet::new());
+        checked.reasons.extend(self.unread.iter().cloned());
+        for &program in &programs {
+            let mut process = space.process(program);
+            process.problems.retain(|problem| !self.is_hosts(problem));
+            used.extend(space.members(&process).map(|member| member.path.to_owned()));
+            let new = process.problems.iter().filter(|problem| known.insert((*problem).clone()));
+            checked.reasons.extend(new.map(|problem| change(Effect::Breaks, problem.to_string())));
+            if let Some((then, was)) = earlier(program) {
+                let diverted = space.diverted(&process, &was, then);
+                checked.reasons.extend(diverted.iter().map(|problem| change(Effect::Unclear, problem.to_string())));
+            }
+        }
+        for &library in libraries.iter().filter(|&&library| !used.contains(&self.files[library].0)) {
+            let mut problems = space.process(library).problems;
+            problems.retain(|problem| !self.is_hosts(problem));
+            let Some(text) = told(&self.files[library].0, &problems) else { continue };
+            // What could be opened before is missed; what never could comes with what its package recommends or suggests.
+            let could = earlier(library).is_some_and(|(_, was)| was.problems.is_empty());
+            checked.reasons.push(change(if could { Effect::Unclear } else { Effect::Compatible }, text));
+        }
+        checked.programs += programs.len();
+        checked.libraries += libraries.len();
+    }
+
+    /// Whether it says that something is missing which the host brings.
+    fn is_hosts(&self, problem: &Problem) -> bool {
+        problem.soname().is_some_and(|soname| self.tree.host.contains(soname.rsplit('/').next().unwrap_or(soname)))
     }
 
     fn members(&self) -> impl Iterator<Item = Member<'_>> {

@@ -1,15 +1,15 @@
 //! The names of a generation: where a path leads, and where its dynamic linker looks for libraries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aleph_component::{Digest, Node};
+use aleph_component::{Digest, Node, StoreName, native::LINKS};
 use aleph_store::Store;
-use aleph_view::{Generation, overlay};
+use aleph_view::{Generation, Pinned, overlay};
 
 use crate::failure::Outcome;
 
 /// The most links that are followed for one path, as Linux has it.
-const LINKS: usize = 40;
+const MOST_LINKS: usize = 40;
 /// Where a dynamic linker looks in the end, without any configuration.
 const DEFAULT: [&str; 4] = ["lib64", "usr/lib64", "lib", "usr/lib"];
 
@@ -25,6 +25,8 @@ pub(super) struct Tree {
     names: BTreeMap<String, Name>,
     /// Where libraries are looked for, in this order.
     pub(super) directories: Vec<String>,
+    /// Libraries that the host brings.
+    pub(super) host: BTreeSet<String>,
 }
 
 impl Tree {
@@ -44,9 +46,56 @@ impl Tree {
             };
             Some((path.to_owned(), name))
         });
-        let mut tree = Self { names: names.collect(), directories: Vec::new() };
+        let mut tree = Self { names: names.collect(), directories: Vec::new(), host: BTreeSet::new() };
         tree.directories = tree.find_directories(store);
         Ok(tree)
+    }
+
+    /// The names of native packages, where they are in the store, with their links; and the interpreter, which programs
+    /// have in a hole, where it is on every system.
+    pub(super) fn of_natives(store: &Store, generation: &Generation) -> Outcome<Self> {
+        let natives: Vec<&Pinned> = generation.packages.iter().filter(|package| package.is_native()).collect();
+        let root = |package: &Pinned| {
+            let path = store.layout().entry(&StoreName::new(package.id, &package.name));
+            path.to_string_lossy().trim_start_matches('/').to_owned()
+        };
+        let roots: BTreeMap<String, String> = natives.iter().map(|package| (package.key(), root(package))).collect();
+        let mut tree = Self { names: BTreeMap::new(), directories: Vec::new(), host: BTreeSet::new() };
+        for package in natives {
+            let root = &roots[&package.key()];
+            let manifest = store.manifest_named(&StoreName::new(package.component, &package.name))?;
+            for entry in &manifest.tree {
+                let name = match &entry.node {
+                    Node::Directory { .. } => Name::Directory,
+                    Node::File { digest, mode, .. } => Name::File(*digest, *mode),
+                    Node::Symlink { target } => Name::Link(target.to_string()),
+                    Node::Absent => continue,
+                };
+                tree.add(format!("{root}/{}", entry.path), name);
+            }
+            for (slot, provider) in &package.slots {
+                let target = roots.get(provider).map(|provider| Name::Link(format!("/{provider}")));
+                tree.add(format!("{root}/{LINKS}/{slot}"), target.unwrap_or(Name::Directory));
+            }
+            let native = manifest.native.unwrap_or_default();
+            tree.host.extend(native.host.iter().cloned());
+            for (soname, path) in native.offers.iter().filter(|(soname, _)| soname.starts_with("ld-linux")) {
+                let real = format!("/{root}/{path}");
+                tree.directories.extend(real.rsplit_once('/').map(|(directory, _)| directory.to_owned()));
+                for directory in ["lib64", "lib"] {
+                    tree.add(format!("{directory}/{soname}"), Name::Link(real.clone()));
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    /// Adds a name and the directories that it is in.
+    fn add(&mut self, path: String, name: Name) {
+        for (at, _) in path.match_indices('/') {
+            self.names.entry(path[..at].to_owned()).or_insert(Name::Directory);
+        }
+        self.names.insert(path, name);
     }
 
     /// All files, with path, digest and mode.
@@ -74,7 +123,7 @@ impl Tree {
             match self.names.get(&at.join("/"))? {
                 Name::Link(target) => {
                     links += 1;
-                    if links > LINKS {
+                    if links > MOST_LINKS {
                         return None;
                     }
                     at.pop();
