@@ -101,7 +101,7 @@ pub(crate) enum Color {
 #[derive(Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Command {
-    /// Add packages to the view: NAME, NAME=VERSION, NAME:ARCH, NAME/SUITE or ./FILE.deb
+    /// Add packages to the view: NAME, NAME=VERSION, NAME:ARCH, NAME/SUITE, store:NAME or ./FILE.deb
     Add {
         #[arg(required = true, value_name = "PACKAGE")]
         packages: Vec<String>,

@@ -54,6 +54,7 @@ fn an_update_relinks_and_compiles_nothing() {
     let world = World::new();
     let trees = linked(&world);
     says(&world, "hello world");
+    world.run(["run", "--pure", "--", "prog"]).failed(1, &["cannot be cut off"]);
     world.is_whole();
     let first = package(&world, "prog");
     let greet = |package: &Path| fs::read_link(package.join(".link/greet")).unwrap();

@@ -29,6 +29,9 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
     let name = command[0].to_str().filter(|name| !name.contains('/'));
     let native = layers.as_ref().zip(name).and_then(|(layers, name)| program(host, layers, name));
     if let (Some(program), Some(layers)) = (native, &layers) {
+        if pure {
+            return Err(not_pure(&format!("`{}` runs from the store", program.display())));
+        }
         return begin_native(host, printer, layers, &program, &command);
     }
     let empty = layers.is_none();
@@ -50,6 +53,11 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
 /// The program of the store that a command of the view is, if it runs from there.
 fn program(host: &Host, layers: &RunLayers, name: &str) -> Option<PathBuf> {
     Views::at(&Layout::new(&host.store_root)).program(layers, name)
+}
+
+/// What runs without a view around it sees all of the host.
+fn not_pure(what: &str) -> Failure {
+    Failure::new(format!("{what} and cannot be cut off from the host")).hint("without --pure it runs")
 }
 
 /// Becomes a program that needs no view around it.
@@ -79,6 +87,9 @@ pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
     let is_bare = !SHELLS.iter().any(|shell| has(host, &layers, Path::new(shell)));
     let bin = Views::at(&Layout::new(&host.store_root)).bin(&layers);
     if is_bare && bin.read_dir().is_ok_and(|mut programs| programs.next().is_some()) {
+        if pure {
+            return Err(not_pure("this view has no shell of its own"));
+        }
         return bare_shell(host, printer, &layers, &bin);
     }
     let wanted = Host::shell().filter(|shell| has(host, &layers, shell));

@@ -61,9 +61,8 @@ pub(crate) fn import(
     wanted: &Trees,
 ) -> Outcome<Vec<Taken>> {
     let trees = describe(host, printer, store, lock, wanted)?;
-    let offered = store_offers(store, wanted)?;
-    let order = order(&trees)?;
-    let mut known: BTreeMap<usize, ComponentId> = BTreeMap::new();
+    let mut offers = store_offers(store, wanted)?;
+    let order = order(&trees);
     let own: Vec<(String, [Libraries; 2])> = trees
         .iter()
         .map(|described| {
@@ -71,14 +70,14 @@ pub(crate) fn import(
             (described.of.name.clone(), [tree.offers().clone(), tree.aliases().clone()])
         })
         .collect();
+    // What is not made yet has no id; only in a circle somebody needs it before.
+    for (name, [sonames, aliases]) in &own {
+        offers.add(name, None, (sonames, aliases));
+    }
     let mut slots: Vec<Option<Described>> = trees.into_iter().map(Some).collect();
     let mut taken: BTreeMap<usize, Taken> = BTreeMap::new();
     for index in order {
         let Described { tree, of, source } = slots[index].take().expect("each is taken once");
-        let mut offers = offered.clone();
-        for (other, (name, [sonames, aliases])) in own.iter().enumerate().filter(|(other, _)| *other != index) {
-            offers.add(name, known.get(&other).copied(), (sonames, aliases));
-        }
         let staging = store.stage(lock)?;
         let mut one = tree.take_in(&staging, &of, &offers)?;
         let (size, file_name) = (one.staged.manifest.size(), of.name.clone());
@@ -93,7 +92,8 @@ pub(crate) fn import(
         })?;
         let manifest = one.staged.manifest.clone();
         let id = store.commit(lock, vec![one.staged])?[0];
-        known.insert(index, id);
+        let (name, [sonames, aliases]) = &own[index];
+        offers.add(name, Some(id), (sonames, aliases));
         taken.insert(index, Taken { id, manifest, notes: one.notes });
     }
     Ok(taken.into_values().collect())
@@ -220,7 +220,7 @@ fn store_offers(store: &Store, wanted: &Trees) -> Outcome<Offers> {
 }
 
 /// Positions in an order in which each comes after those that it needs; of those that need each other any is first.
-fn order(trees: &[Described]) -> Outcome<Vec<usize>> {
+fn order(trees: &[Described]) -> Vec<usize> {
     let mut offered: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, described) in trees.iter().enumerate() {
         for soname in described.tree.offers().keys().chain(described.tree.aliases().keys()) {
@@ -231,5 +231,5 @@ fn order(trees: &[Described]) -> Outcome<Vec<usize>> {
         .iter()
         .map(|described| described.tree.needs().into_iter().filter_map(|soname| offered.get(soname).copied()).collect())
         .collect();
-    Ok(circles(&needs).into_iter().flatten().collect())
+    circles(&needs).into_iter().flatten().collect()
 }
