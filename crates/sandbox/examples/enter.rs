@@ -11,6 +11,7 @@ fn main() {
         view: "example".into(),
         layers: std::env::split_paths(&layers).collect(),
         argv: args.collect(),
+        found: None,
         env: std::env::vars_os().collect(),
         cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         home: std::env::var_os("HOME").unwrap_or_else(|| "/".into()).into(),

@@ -28,6 +28,8 @@ pub struct RunSpec {
     pub layers: Vec<PathBuf>,
     /// The command and its arguments. The command is looked up in the view unless it holds a `/`.
     pub argv: Vec<OsString>,
+    /// Where in the view the command is, if that is known: a look into the layers costs less than one into a new mount.
+    pub found: Option<PathBuf>,
     /// The caller's environment, from which the program's is made.
     pub env: Vec<(OsString, OsString)>,
     /// The caller's working directory; kept where it shows inside, else `/`.
@@ -208,7 +210,7 @@ fn exec_inside(spec: &RunSpec, pure: Option<(&str, &str)>, host_trust: bool) -> 
     let known = RefCell::new(HashMap::new());
     let exists = &|p: &Path| *known.borrow_mut().entry(p.to_path_buf()).or_insert_with(|| p.exists());
     let inside = Inside { view: &spec.view, pure, host_trust, exists, has_locale: &locale::available };
-    exec::exec(&spec.argv, &environment::prepare(&spec.env, &inside))
+    exec::exec(&spec.argv, spec.found.as_deref(), &environment::prepare(&spec.env, &inside))
 }
 
 fn open_layers(paths: &[PathBuf]) -> Result<Stack, EnterError> {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::enter::EnterError;
 use crate::environment::PATH;
 
-/// Replaces this process by `argv[0]`, looked up in the view's search path unless it holds a `/`. Returns on failure.
-pub(crate) fn exec(argv: &[OsString], env: &[(OsString, OsString)]) -> EnterError {
+/// Replaces this process by `argv[0]`, which is tried at `found` first, and looked up in the view's search path unless it
+/// holds a `/`. Returns on failure.
+pub(crate) fn exec(argv: &[OsString], found: Option<&Path>, env: &[(OsString, OsString)]) -> EnterError {
     let Some(command) = argv.first() else { return EnterError::NoCommand };
     let argv: Option<Vec<CString>> = argv.iter().map(|a| CString::new(a.as_bytes()).ok()).collect();
     let Some(argv) = argv else { return EnterError::NulByte };
@@ -20,7 +21,7 @@ pub(crate) fn exec(argv: &[OsString], env: &[(OsString, OsString)]) -> EnterErro
         .collect();
     default_pipe_signal();
     let mut denied = None;
-    for path in candidates(command) {
+    for path in found.map(Path::to_path_buf).into_iter().chain(candidates(command)) {
         let error = execve(&path, &argv, &env);
         match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) if !path.exists() => {}

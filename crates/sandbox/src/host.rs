@@ -78,10 +78,12 @@ impl Passages {
     fn add_run(&mut self, stack: &Stack) -> Result<(), MountError> {
         let Some(mount) = clone_tree(Path::new(RUN))? else { return Ok(()) };
         self.mounts.push(Passage { path: PathBuf::from(HOSTS_RUN), mount });
+        // Most views have nothing there: then there is no need to look for every name in every layer.
+        let is_bare = stack.is_empty_dir(Path::new(RUN));
         for (path, kind) in list(Path::new(RUN)).unwrap_or_default() {
             let passes = matches!(kind, FileType::Directory | FileType::Socket | FileType::Symlink);
             if let (true, Some(name)) = (passes && path != Path::new(HOSTS_RUN), path.file_name())
-                && !stack.has(&path)
+                && (is_bare || !stack.has(&path))
                 && let Ok(target) = CString::new([b"host/", name.as_bytes()].concat())
             {
                 self.links.push((path, target));

@@ -48,11 +48,11 @@ pub(crate) fn bundle(stack: &Stack) -> Option<EtcFile> {
     }
     let host = HOST_BUNDLES.iter().find_map(|path| open_host(path))?;
     let Some(view) = view else { return read_all(&host, LIMIT).map(EtcFile::Bytes) };
-    let anchors = BTreeSet::from_iter(anchors.iter().flat_map(|text| certificates(text)));
-    let anchors = Vec::from_iter(anchors);
-    let (had, trusted) = (contained(&anchors, &view).ok()?, contained(&anchors, &host).ok()?);
-    let lacking = anchors.into_iter().zip(had.into_iter().zip(trusted)).filter(|(_, found)| *found == (false, true));
-    let added: Vec<u8> = lacking.flat_map(|(one, _)| [one, b"\n"]).flatten().copied().collect();
+    let anchors = Vec::from_iter(BTreeSet::from_iter(anchors.iter().flat_map(|text| certificates(text))));
+    // One that the view has as well is in there twice, which is nothing to anybody; to find that out would cost time.
+    let trusted = contained(&anchors, &host).ok()?;
+    let trusted = anchors.into_iter().zip(trusted).filter(|(_, is_trusted)| *is_trusted);
+    let added: Vec<u8> = trusted.flat_map(|(one, _)| [one, b"\n"]).flatten().copied().collect();
     (!added.is_empty()).then_some(EtcFile::Longer { file: view, added })
 }
 

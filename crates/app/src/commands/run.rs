@@ -23,7 +23,7 @@ use crate::{
 pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], command: Vec<OsString>) -> Outcome {
     if !with.is_empty() {
         let layers = ops::once::layers(host, printer, with)?;
-        return begin(host, printer, &layers, pure, command);
+        return begin(host, printer, &layers, pure, command, None);
     }
     let layers = ops::project::ready(host, printer)?;
     let name = command[0].to_str().filter(|name| !name.contains('/'));
@@ -35,15 +35,15 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
         return begin_native(host, printer, layers, &program, &command);
     }
     let empty = layers.is_none();
-    let inside = layers.filter(|layers| name.is_none_or(|name| has_command(host, layers, name)));
-    if let Some(layers) = inside {
-        return begin(host, printer, &layers, pure, command);
+    let found = layers.as_ref().zip(name).and_then(|(layers, name)| find_command(host, layers, name));
+    if let Some(layers) = layers.filter(|_| name.is_none() || found.is_some()) {
+        return begin(host, printer, &layers, pure, command, found);
     }
     // Not in the view: a package of that name will do, if there is one.
     match name {
         Some(name) if ops::once::is_offered(host, printer, name)? => {
             let layers = ops::once::layers(host, printer, &[name.to_owned()])?;
-            begin(host, printer, &layers, pure, command)
+            begin(host, printer, &layers, pure, command, None)
         }
         _ if empty => Err(no_generation().with_code(127)),
         _ => Err(EnterError::CommandNotFound { command: command[0].clone() }.into()),
@@ -74,11 +74,13 @@ fn no_generation() -> Failure {
     Failure::new("there is nothing in this view yet").hint("`aleph add PACKAGE` puts something into it")
 }
 
-/// The directories of a view that are searched for commands.
-const SEARCHED: [&str; 6] = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "usr/games", "usr/local/games"];
+/// The directories of a view that are searched for commands, in the order of its search path.
+const SEARCHED: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/usr/local/games", "/usr/games"];
 
-fn has_command(host: &Host, layers: &RunLayers, name: &str) -> bool {
-    SEARCHED.iter().any(|directory| has(host, layers, &Path::new(directory).join(name)))
+/// Where in the view a command is.
+fn find_command(host: &Host, layers: &RunLayers, name: &str) -> Option<PathBuf> {
+    SEARCHED.iter().map(|directory| Path::new(directory).join(name)).find(|path| has(host, layers, path))
 }
 
 /// Starts the user's shell in the view.
@@ -94,7 +96,7 @@ pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
     }
     let wanted = Host::shell().filter(|shell| has(host, &layers, shell));
     let shell = wanted.map_or_else(|| fallback_shell(host, &layers), |shell| shell.into_os_string());
-    begin(host, printer, &layers, pure, vec![shell])
+    begin(host, printer, &layers, pure, vec![shell], None)
 }
 
 /// The shells that a view with any has one of.
@@ -126,10 +128,12 @@ fn fallback_shell(host: &Host, layers: &RunLayers) -> OsString {
 /// Whether the view has a file or a link at this path. The topmost tree that names it decides.
 fn has(host: &Host, layers: &RunLayers, program: &Path) -> bool {
     let inside = program.strip_prefix("/").unwrap_or(program);
-    let merged = Path::new("usr").join(inside);
+    // A layer that holds `usr/bin` only does not hold the symlink `bin`.
+    let merged = (!inside.starts_with("usr")).then(|| Path::new("usr").join(inside));
     let layout = Layout::new(&host.store_root);
-    let in_tree = |root: std::path::PathBuf| {
-        [root.join(inside), root.join(&merged)].into_iter().find_map(|path| path.symlink_metadata().ok())
+    let in_tree = |root: PathBuf| {
+        let look = |path: &Path| root.join(path).symlink_metadata().ok();
+        look(inside).or_else(|| look(merged.as_deref()?))
     };
     let found = layers.trees.iter().find_map(|tree| in_tree(layout.tree_root(tree)));
     found.is_some_and(|found| found.is_file() || found.is_symlink())
@@ -145,7 +149,7 @@ pub(crate) fn launch(mut words: Vec<OsString>) -> Outcome {
     let name: ViewName = launcher.view.parse()?;
     let layers = current(&host, &name)?.ok_or_else(|| crate::host::no_view(&name))?;
     words.insert(0, launcher.command.into());
-    Err(start(&host, &layers, false, words))
+    Err(start(&host, &layers, false, words, None))
 }
 
 /// Serves another aleph that composes a view.
@@ -163,9 +167,16 @@ pub(crate) fn current(host: &Host, name: &ViewName) -> Outcome<Option<RunLayers>
 }
 
 /// Becomes the command, or, in a dry run, says what it would be.
-fn begin(host: &Host, printer: &Printer, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> Outcome {
+fn begin(
+    host: &Host,
+    printer: &Printer,
+    layers: &RunLayers,
+    pure: bool,
+    argv: Vec<OsString>,
+    found: Option<PathBuf>,
+) -> Outcome {
     if !host.global.dry_run {
-        return Err(start(host, layers, pure, argv));
+        return Err(start(host, layers, pure, argv, found));
     }
     tell(printer, layers, &argv)
 }
@@ -180,7 +191,7 @@ fn tell(printer: &Printer, layers: &RunLayers, argv: &[OsString]) -> Outcome {
 }
 
 /// Becomes the command. Returns only if that failed.
-fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> Failure {
+fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>, found: Option<PathBuf>) -> Failure {
     let layout = Layout::new(&host.store_root);
     // Stays open in what this process becomes: a collection leaves the generation alone meanwhile.
     let _held = match Views::at(&layout).hold(layers) {
@@ -191,6 +202,7 @@ fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>) -> Fa
         view: layers.view.clone(),
         layers: layers.trees.iter().map(|tree| layout.tree_root(tree)).collect(),
         argv,
+        found,
         env: Host::environment(),
         cwd: host.cwd.clone(),
         home: host.home.clone(),

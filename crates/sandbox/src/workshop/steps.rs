@@ -90,7 +90,7 @@ fn duration(time: libc::timeval) -> Duration {
 fn become_step(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd, speak: &OwnedFd) -> ! {
     let error = prepare(step, stdin, out, err).map_or_else(
         |e| e.to_string(),
-        |env| match exec::exec(&step.argv, &env) {
+        |env| match exec::exec(&step.argv, None, &env) {
             EnterError::NotExecutable { path, source } => format!("cannot run {}: {source}", path.display()),
             other => other.to_string(),
         },

@@ -175,7 +175,7 @@ fn authorities_of_the_host_are_trusted(who: Who) {
     };
     assert_eq!(of(None, ""), if host.is_empty() { "\n".into() } else { format!("{bundle}\n{host}") });
     assert!(of(Some("mine\n"), "").contains("\nmine\n"));
-    assert_eq!(of(Some(&host), ""), format!("\n{host}"));
+    assert!(of(Some(&host), "").contains(&host));
     assert_eq!(of(Some("mine\n"), "pure"), "\nmine\n");
 }
 
