@@ -41,7 +41,8 @@ pub(super) fn run(bench: &Bench) -> Outcome<Section> {
     let targets = vec![
         Target::ratio(first, copy, 1.0),
         Target::ratio(first, ostree, 1.0),
-        Target::ratio(changed, first, 0.1),
+        Target::ratio(changed, copy, 0.1),
+        Target::ratio(changed, ostree, 0.1),
         Target::memory(whole),
     ];
     let about = format!(
