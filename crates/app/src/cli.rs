@@ -83,6 +83,63 @@ pub(crate) struct ImportArguments {
     /// Link to this native component where several offer a library
     #[arg(long, value_name = "NAME[=VERSION]", requires = "prefix")]
     pub(crate) with: Vec<String>,
+    /// A command that must succeed wherever it is linked, before a view moves to that
+    #[arg(long, value_name = "COMMAND", requires = "prefix")]
+    pub(crate) check: Vec<String>,
+}
+
+/// What `update` takes.
+#[derive(Args)]
+pub(crate) struct UpdateArguments {
+    /// NAME or NAME=VERSION [default: everything]
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
+    /// Go on although packages that stay would not work any more
+    #[arg(long)]
+    pub(crate) accept_breaks: bool,
+    /// In every view of the store that holds what is named, instead of one
+    #[arg(long)]
+    pub(crate) all_views: bool,
+    /// Draw the plan into this file, as SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "all_views")]
+    pub(crate) graph: Option<PathBuf>,
+}
+
+/// What `view policy` takes.
+#[derive(Args)]
+pub(crate) struct PolicyArguments {
+    /// A command, as `aleph run` takes it, that must succeed before the view moves to a new generation
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) check: Vec<String>,
+    /// Demand that no longer
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) no_check: Vec<String>,
+    /// What a verdict must rest on for a package to be relinked
+    #[arg(long, value_enum)]
+    pub(crate) evidence: Option<Evidence>,
+    /// Whether all stay where they are when one package cannot move; else it keeps what it has for itself alone
+    #[arg(long, value_name = "yes|no")]
+    pub(crate) together: Option<YesNo>,
+    /// Forget that what NAME is bound to failed a check, so that it is tried again
+    #[arg(long, value_name = "NAME")]
+    pub(crate) unpin: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum YesNo {
+    Yes,
+    No,
+}
+
+/// Evidence that is demanded.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Evidence {
+    /// Symbols are enough
+    Symbols,
+    /// What the maintainer promises; the types where nobody promises anything
+    Declared,
+    /// The types, always
+    Types,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -118,16 +175,7 @@ pub(crate) enum Command {
         packages: Vec<String>,
     },
     /// Take newer versions: of everything, or of the packages named
-    Update {
-        #[arg(value_name = "PACKAGE")]
-        packages: Vec<String>,
-        /// Go on although packages that stay would not work any more
-        #[arg(long)]
-        accept_breaks: bool,
-        /// In every view of the store that holds what is named, instead of one
-        #[arg(long)]
-        all_views: bool,
-    },
+    Update(UpdateArguments),
     /// Run a command in the view, or a package's command that no view has
     Run {
         /// Cut off from home, network, environment and the host's processes
@@ -136,6 +184,9 @@ pub(crate) enum Command {
         /// Run with these packages instead of the view's
         #[arg(long, value_name = "PACKAGE")]
         with: Vec<String>,
+        /// Run in this generation of the view instead of the current one
+        #[arg(long, value_name = "N", conflicts_with = "with")]
+        generation: Option<u32>,
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
         command: Vec<std::ffi::OsString>,
     },
@@ -227,6 +278,8 @@ pub(crate) enum ViewCommand {
     },
     /// Print the directory of the view's commands, for PATH
     Path,
+    /// Show or change what is demanded of the view before it moves to a new generation
+    Policy(PolicyArguments),
     /// Remove the view named with --view, with all its generations
     Delete,
 }

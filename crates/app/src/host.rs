@@ -10,7 +10,7 @@ use std::{
 };
 
 use aleph_sandbox::workshop;
-use aleph_store::{Holder, Remover, Store, StoreError, WriteLock};
+use aleph_store::{Holder, Layout, Remover, Store, StoreError, WriteLock};
 use aleph_view::{Kind, Project, View, ViewName, ViewRecord, Views};
 
 use crate::{
@@ -151,9 +151,20 @@ impl Host {
         Views::new(store).get(&name)?.ok_or_else(|| no_view(&name))
     }
 
+    /// The same, without opening the store.
+    pub(crate) fn view_without_store(&self) -> Outcome<View> {
+        let name = self.target()?.record.name;
+        Views::at(&Layout::new(&self.store_root)).get(&name)?.ok_or_else(|| no_view(&name))
+    }
+
     /// This program, for launchers and workers.
     pub(crate) fn program() -> Outcome<PathBuf> {
         Ok(std::env::current_exe()?)
+    }
+
+    /// Where programs of the host are.
+    pub(crate) fn search_path() -> OsString {
+        std::env::var_os("PATH").unwrap_or_default()
     }
 
     /// The environment that a program of a view inherits.

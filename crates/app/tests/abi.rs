@@ -217,7 +217,7 @@ fn changes_that_break_what_stays_are_refused() {
     let (first, second, third) = (made.library("1"), made.library("2"), made.library("3"));
     made.world.run(with(&["add"], &[first, made.program()])).good();
     let said = made.world.run(with(&["add", "-n"], std::slice::from_ref(&second))).good().out;
-    assert!(said.contains("not judged before they are in the store: libx:all\n"), "{said}");
+    assert!(said.contains("judged when it is fetched, and refused if it breaks anything: libx:all\n"), "{said}");
     let said = made.world.run(with(&["add"], &[second])).good().out;
     assert!(
         said.contains("\n1 package that stays uses what changes: relink (by symbols, static, declared)\n"),

@@ -101,7 +101,11 @@ fn what_would_break_is_refused() {
         says(&world, "hello world");
     }
     // Nor is it linked to that from the beginning.
-    world.run(["--view", "another", "add", "store:prog", "store:greet=2"]).failed(3, &["greet_count"]);
+    world.run(["--view", "strict", "view", "policy", "--together", "yes"]).good();
+    world.run(["--view", "strict", "add", "store:prog", "store:greet=2"]).failed(3, &["greet_count"]);
+    let added = world.run(["--view", "another", "add", "store:prog", "store:greet=2"]).good();
+    assert!(added.out.contains("prog keeps greet 1 for itself"), "{added:?}");
+    assert_eq!(world.run(["--view", "another", "run", "--", "prog"]).good().out.trim(), "hello world");
     world.run(["abi", "check"]).good();
     // The promise is kept by the next one.
     trees.import(&trees.greet("5", Greet::Says("hi"))).good();
@@ -109,6 +113,107 @@ fn what_would_break_is_refused() {
     says(&world, "hi world");
     world.is_whole();
     world.run(["--view", "another", "add", "store:prog", "store:greet=5"]).good();
+}
+
+#[test]
+fn who_cannot_move_keeps_what_it_has_for_itself() {
+    let world = World::new();
+    let trees = linked(&world);
+    trees.import(&trees.simple()).good();
+    world.run(["add", "store:simple"]).good();
+    let says = |program: &str, words: &str| {
+        assert_eq!(world.run(["run", "--", program]).good().out.trim(), words, "{program}");
+    };
+    trees.import(&trees.greet("2", Greet::Lacks)).good();
+    let planned = world.run(["update", "-n"]).good();
+    for part in ["prog keeps greet 1 for itself, not 2", "greet_count", "greet@prog:x86_64"] {
+        assert!(planned.out.contains(part), "{part}: {planned:?}");
+    }
+    world.run(["view", "policy", "--together", "yes"]).good();
+    world.run(["update"]).failed(3, &["greet_count"]);
+    says("simple", "hello");
+    world.run(["view", "policy", "--together", "no"]).good();
+    world.run(["update"]).good();
+    says("prog", "hello world");
+    says("simple", "changed");
+    world.run(["abi", "check"]).good();
+    let why = world.run(["why", "prog"]).good().out;
+    assert!(why.contains("greet@prog 1, which it was made with"), "{why}");
+    world.is_whole();
+    // There is nothing more to be had, and that is no secret.
+    world.run(["update"]).failed(3, &["prog cannot move from greet 1 to 2", "greet_count"]);
+    // What works for all brings them together again.
+    trees.import(&trees.greet("3", Greet::Says("hi"))).good();
+    let drawn = world.directory.join("plan.svg");
+    world.run(["update", "--graph", drawn.to_str().unwrap()]).good();
+    says("prog", "hi world");
+    says("simple", "hi");
+    let packages = world.run(["list", "--all"]).good().out;
+    assert!(!packages.contains('@'), "{packages}");
+    let drawn = fs::read_to_string(drawn).unwrap();
+    assert!(["2 → 3", ">prog<", ">simple<", "relink: symbols"].iter().all(|part| drawn.contains(part)), "{drawn}");
+    // A version can be named, older ones, too.
+    world.run(["update", "greet=1"]).good();
+    says("simple", "hello");
+    world.run(["update", "greet=7"]).failed(3, &["greet 7", "3, 2, 1"]);
+}
+
+#[test]
+fn what_fails_a_check_is_found_and_pinned_back() {
+    let world = World::new();
+    let trees = linked(&world);
+    trees.import(&trees.simple()).good();
+    world.run(["add", "store:simple"]).good();
+    let says = |program: &str, words: &str| {
+        assert_eq!(world.run(["run", "--", program]).good().out.trim(), words, "{program}");
+    };
+    world.run(["view", "policy", "--check", "prog | grep -q '^h'"]).good();
+    trees.import(&trees.greet("2", Greet::Says("broken"))).good();
+    let updated = world.run(["update"]).good();
+    for part in ["the check `prog | grep -q '^h'` fails", "greet of prog (1) is pinned back"] {
+        assert!(updated.err.contains(part), "{part}: {updated:?}");
+    }
+    assert!(updated.out.contains("prog keeps greet 1 for itself, not 2"), "{updated:?}");
+    says("prog", "hello world");
+    says("simple", "broken");
+    let numbers = || world.run(["history"]).good().out.lines().count();
+    assert_eq!(numbers(), 3, "what was tried is not kept");
+    assert!(world.run(["why", "prog"]).good().out.contains("pinned: with 2"));
+    assert!(world.run(["update"]).good().out.contains("has that already"));
+    world.is_whole();
+    world.is_tidy();
+    // Something newer is tried.
+    trees.import(&trees.greet("3", Greet::Says("hi"))).good();
+    world.run(["update"]).good();
+    says("prog", "hi world");
+    // Where nothing is left to move, the view stays.
+    world.run(["view", "policy", "--check", "simple | grep -q '^h'"]).good();
+    trees.import(&trees.greet("4", Greet::Says("bad"))).good();
+    world.run(["update"]).failed(1, &["the check", "the view stays"]);
+    says("simple", "hi");
+    // What was broken before is not to blame.
+    world.run(["view", "policy", "--check", "false", "--unpin", "prog"]).good();
+    world.run(["view", "policy", "--no-check", "prog | grep -q '^h'"]).good();
+    world.run(["view", "policy", "--no-check", "simple | grep -q '^h'", "--unpin", "simple"]).good();
+    let updated = world.run(["update"]).good();
+    assert!(updated.err.contains("that does not count"), "{updated:?}");
+    says("prog", "bad world");
+}
+
+#[test]
+fn what_a_component_demands_is_checked_wherever_it_is_linked() {
+    let world = World::new();
+    let trees = Trees { world: &world };
+    trees.import(&trees.greet("1", Greet::Says("hello"))).good();
+    let (host, tree) = (["--host", "libc.so.6", "--host", "ld-linux-x86-64.so.2"], trees.simple());
+    let import =
+        ["import", "--prefix", support::trees::PREFIX, tree.to_str().unwrap(), "--check", "simple | grep -q hello"];
+    world.run(import.into_iter().chain(host)).good();
+    world.run(["add", "store:simple"]).good();
+    trees.import(&trees.greet("2", Greet::Says("broken"))).good();
+    world.run(["update"]).failed(1, &["simple | grep -q hello", "the view stays"]);
+    assert_eq!(world.run(["run", "--", "simple"]).good().out.trim(), "hello");
+    world.run(["--view", "another", "add", "store:simple", "store:greet=2"]).failed(1, &["simple | grep -q hello"]);
 }
 
 #[test]
@@ -147,7 +252,9 @@ fn a_tree_whose_prefix_is_too_short_is_linked_once() {
     assert!(imported.err.contains("no room for a longer path than /opt/x"), "{imported:?}");
     world.run(["add", "store:short"]).good();
     trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
-    world.run(["update"]).failed(3, &["short", "rebuilt"]);
+    let updated = world.run(["update"]).good();
+    assert!(updated.out.contains("short keeps greet 1 for itself, not 2"), "{updated:?}");
+    world.run(["update"]).failed(3, &["short", "rebuilt", "no room"]);
 }
 
 #[test]

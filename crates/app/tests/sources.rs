@@ -100,6 +100,63 @@ fn recommended_packages_are_missed_and_stay() {
     assert_eq!(offers.held(), ["b 1"]);
 }
 
+/// A program that fails if the file named begins with an `x`.
+fn reader(directory: &Path) -> Vec<u8> {
+    let source = directory.join("reader.c");
+    let text =
+        "#include <stdio.h>\nint main(int n, char **v) { FILE *f = fopen(v[1], \"r\"); return !f || fgetc(f) == 'x'; }";
+    fs::write(&source, text).expect("it is written");
+    let binary = directory.join("reader");
+    let built = Command::new("cc").args(["-static", "-s", "-o"]).args([&binary, &source]).status();
+    assert!(built.expect("cc is installed").success());
+    fs::read(&binary).expect("cc wrote it")
+}
+
+#[test]
+fn what_fails_a_check_stays_and_the_rest_moves() {
+    let offers = Offers::new();
+    let reader = reader(&offers.directory);
+    let names = ["a", "b", "c", "d", "e"];
+    let offer = |version: &str, broken: &str| {
+        let one = |name: &'static str| {
+            let (version, content) = (version.to_owned().leak(), if name == broken { "x" } else { version });
+            Package::new(name, version).file(format!("usr/share/{name}/content"), 0o644, content)
+        };
+        let reader = Package::new("reader", "1").file("usr/bin/reader", 0o755, reader.clone());
+        offers.offer(names.map(one).into_iter().chain([reader]).collect());
+    };
+    let held = || offers.held().join(", ");
+    offer("1", "none");
+    offers.run(&["add", "a", "b", "c", "d", "e", "reader"]).good();
+    let check = |name: &str| format!("reader /usr/share/{name}/content");
+    offers.run(&["view", "policy", "--check", &check("c"), "--check", &check("a")]).good();
+    offer("2", "c");
+    let updated = offers.run(&["update"]).good();
+    assert!(updated.err.contains("looking for the cause in 5 packages, up to 3 tries"), "{updated:?}");
+    assert!(
+        updated.out.contains("c 1 stays, not 2: with it the check `reader /usr/share/c/content` failed"),
+        "{updated:?}"
+    );
+    assert_eq!(held(), "a 2, b 2, c 1, d 2, e 2, reader 1");
+    assert!(offers.run(&["update"]).good().out.contains("has that already"));
+    assert_eq!(offers.run(&["history"]).good().out.lines().count(), 2);
+    // An older generation can be looked into, and a newer version is tried.
+    offers.run(&["run", "--generation", "1", "--", "reader", "/usr/share/c/content"]).good();
+    offers.run(&["run", "--generation", "9", "--", "reader"]).failed(1, &["generation 9"]);
+    offer("3", "a");
+    offers.run(&["update"]).good();
+    assert_eq!(held(), "a 2, b 3, c 3, d 3, e 3, reader 1");
+    // What is added has no part that could stay: then nothing changes.
+    offer("4", "none");
+    offers.run(&["view", "policy", "--check", "false"]).good();
+    let updated = offers.run(&["update"]).good();
+    assert!(
+        updated.err.contains("`false` fails: it exits with 127") && updated.err.contains("does not count"),
+        "{updated:?}"
+    );
+    assert_eq!(held(), "a 4, b 4, c 4, d 4, e 4, reader 1");
+}
+
 #[test]
 fn a_package_that_a_source_built_again_is_another() {
     let offers = Offers::new();

@@ -60,9 +60,8 @@ pub fn difference(before: &[Pinned], after: &[Pinned]) -> Vec<Difference> {
             }
             Some(new) => {
                 let moved = |(slot, provider): (&String, &String)| {
-                    let was = old.slots.get(slot);
-                    let same = was == Some(provider) && component(&before, provider) == component(&after, provider);
-                    (!same).then(|| slot.clone())
+                    let was = old.slots.get(slot).and_then(|was| component(&before, was));
+                    (was.is_none() || was != component(&after, provider)).then(|| slot.clone())
                 };
                 let slots: Vec<String> = new.slots.iter().filter_map(moved).collect();
                 if slots.is_empty() {
@@ -105,6 +104,7 @@ mod tests {
                 size: 1,
                 file: String::new(),
                 requested: false,
+                kept_for: None,
                 slots: words[2..].iter().map(|slot| ((*slot).to_owned(), format!("{slot}:x"))).collect(),
             }
         };

@@ -55,20 +55,51 @@ pub struct Pinned {
     /// Whether somebody asked for it, rather than for something that needs it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requested: bool,
+    /// Who keeps it: where a view has several of a name, all but one are kept for what was asked for under this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<String>,
     /// Slot to the key ([`Pinned::key`]) of the package that fills it.
     pub slots: BTreeMap<String, String>,
 }
 
 impl Pinned {
-    /// What names it among the packages of one view: `name:architecture`.
+    /// What names it among the packages of one view: `name:architecture`, or `name@who:architecture` of one that is kept
+    /// for somebody.
     pub fn key(&self) -> String {
-        format!("{}:{}", self.name, self.architecture)
+        key(&self.name, self.kept_for.as_deref(), &self.architecture)
     }
 
     /// Whether it runs from where it is in the store, rather than in the view's tree.
     pub fn is_native(&self) -> bool {
         self.file.starts_with(Request::STORE)
     }
+}
+
+/// What names a package among those of one view.
+pub fn key(name: &str, kept_for: Option<&str>, architecture: &str) -> String {
+    match kept_for {
+        Some(who) => format!("{name}@{who}:{architecture}"),
+        None => format!("{name}:{architecture}"),
+    }
+}
+
+/// A binding that was changed in a view, and on which evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The key of the package whose slot it is.
+    pub package: String,
+    /// The package's component.
+    pub component: ComponentId,
+    /// The name of what it uses.
+    pub provider: String,
+    /// What it is bound to now.
+    pub to: ComponentId,
+    /// The verdict, in a word.
+    pub verdict: String,
+    /// What the verdict rests on.
+    pub evidence: Vec<String>,
+    /// The generation that changed it.
+    pub generation: u32,
 }
 
 /// One immutable state of a view.
@@ -91,6 +122,9 @@ pub struct Generation {
     pub requested: Vec<Request>,
     /// What it holds, sorted by name and architecture.
     pub packages: Vec<Pinned>,
+    /// Bindings that are not what they were when they were first made, for as long as they stay so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bindings: Vec<Binding>,
     /// The packages' trees.
     pub layers: Layers,
     /// What scripts wrote.

@@ -79,6 +79,8 @@ struct WirePackage {
     file: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     requested: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_for: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     slots: BTreeMap<String, String>,
 }
@@ -101,6 +103,7 @@ impl Lock {
             size: pinned.size,
             file: pinned.file.clone(),
             requested: pinned.requested,
+            kept_for: pinned.kept_for.clone(),
             slots: pinned.slots.clone(),
         };
         let wire = Wire {
@@ -138,6 +141,7 @@ impl Lock {
             size: package.size,
             file: package.file,
             requested: package.requested,
+            kept_for: package.kept_for,
             slots: package.slots,
         };
         Ok(Self { requested: wire.requested, packages: wire.package.into_iter().map(pinned).collect() })
@@ -197,7 +201,9 @@ fn check(path: &str, package: &WirePackage) -> Result<(), LockError> {
         if is { Ok(()) } else { Err(LockError::Value { path: path.to_owned(), what, text: text.to_owned() }) }
     };
     let WirePackage { name, version, architecture, file, .. } = package;
-    fine(name, word(name, b"+-._"), "a package's name")?;
+    for name in [name].into_iter().chain(&package.kept_for) {
+        fine(name, word(name, b"+-._"), "a package's name")?;
+    }
     fine(version, word(version, b"+-.~:_"), "a version")?;
     fine(architecture, word(architecture, b"-"), "an architecture")?;
     fine(file, is_file(file), "the path of an archive")?;
@@ -234,6 +240,7 @@ mod tests {
             size: 5,
             file: "pool/main/x.deb".into(),
             requested: true,
+            kept_for: None,
             slots: [("libc6".to_owned(), "libc6:amd64".to_owned())].into(),
         }
     }
@@ -254,6 +261,8 @@ mod tests {
         check(|p| p.file = "/home/me/../you/x.deb".into(), None);
         check(|p| p.slots = [("python3:any".to_owned(), "python3:amd64".to_owned())].into(), None);
         check(|p| p.name = "../x".into(), Some("../x"));
+        check(|p| p.kept_for = Some("prog".into()), None);
+        check(|p| p.kept_for = Some("../x".into()), Some("../x"));
         check(|p| p.name = String::new(), Some(""));
         check(|p| p.version = "1/../2".into(), Some("1/../2"));
         check(|p| p.version = "1\u{1b}[2J".into(), Some("1\u{1b}[2J"));

@@ -12,7 +12,7 @@ use serde::{
 };
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
-use crate::Request;
+use crate::{Demand, Policy, Request};
 
 /// The name of the manifest.
 const MANIFEST: &str = "aleph.toml";
@@ -28,6 +28,8 @@ pub struct Project {
     pub packages: Vec<Request>,
     /// Whether recommended packages come along.
     pub recommends: bool,
+    /// What it demands of its view.
+    pub policy: Policy,
 }
 
 /// Why a project cannot be read or written.
@@ -89,6 +91,12 @@ struct WireView {
     packages: Vec<String>,
     #[serde(default)]
     recommends: bool,
+    #[serde(default)]
+    checks: Vec<String>,
+    #[serde(default)]
+    evidence: Demand,
+    #[serde(default)]
+    together: bool,
 }
 
 /// Reads a table. Left to itself, serde takes an array of the values as well, which cannot be edited.
@@ -142,8 +150,10 @@ impl Project {
         let path = directory.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(|source| io_error("read", &path, source))?;
         let wire: Wire = toml::from_str(&text).map_err(|source| ProjectError::Manifest { path, source })?;
-        let packages = wire.view.packages.into_iter().map(Request).collect();
-        Ok(Self { directory: directory.to_owned(), text, packages, recommends: wire.view.recommends })
+        let WireView { packages, recommends, checks, evidence, together } = wire.view;
+        let packages = packages.into_iter().map(Request).collect();
+        let policy = Policy { checks, evidence, together, pins: Vec::new() };
+        Ok(Self { directory: directory.to_owned(), text, packages, recommends, policy })
     }
 
     /// Makes a project with an empty list at `directory`.
@@ -298,9 +308,14 @@ mod tests {
                 Err(_) => assert!(!reads, "{text}"),
             }
         };
-        for text in
-            ["", "view = {}", "view.packages = [\"a\"]", "[view]\nrecommends = true", "view = { packages = [] }"]
-        {
+        for text in [
+            "",
+            "view = {}",
+            "view.packages = [\"a\"]",
+            "[view]\nrecommends = true",
+            "view = { packages = [] }",
+            "view.checks = [\"a\"]\nview.evidence = \"types\"",
+        ] {
             check(text, true);
         }
         for text in ["view = []", "view = [[\"a\"], true]", "view = 1", "[[view]]"] {

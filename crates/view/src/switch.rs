@@ -88,9 +88,9 @@ pub struct Views {
 pub struct View {
     /// What was written when it was made.
     pub record: ViewRecord,
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// For what is not finished.
-    tmp: PathBuf,
+    pub(crate) tmp: PathBuf,
 }
 
 /// A generation to be: everything but its number.
@@ -251,6 +251,11 @@ impl View {
         self.directory.join("current/bin")
     }
 
+    /// The directory of a generation's commands.
+    pub fn bin_of(&self, number: u32) -> PathBuf {
+        self.generation_directory(number).join("bin")
+    }
+
     /// The number of the current generation; a view that was just made has none.
     ///
     /// # Errors
@@ -356,13 +361,15 @@ impl View {
         Some(claims)
     }
 
-    /// Writes a generation and makes it current: written beside, synced, renamed, then one rename of the pointer.
+    /// Writes a generation: beside, synced, then renamed to where it belongs. Until [`View::switch`] makes it current, the
+    /// view is what it was.
     ///
     /// # Errors
-    /// If it cannot be written; the view is then what it was.
-    pub fn advance(&self, store: &Store, lock: &WriteLock, draft: Draft) -> Result<Generation, ViewError> {
+    /// If it cannot be written.
+    pub fn write(&self, store: &Store, lock: &WriteLock, draft: Draft) -> Result<Generation, ViewError> {
         let number = self.numbers()?.last().map_or(1, |last| last + 1);
-        let generation = Generation { format: FORMAT, number, parent: self.current_number()?, ..draft.generation };
+        let mut generation = Generation { format: FORMAT, number, parent: self.current_number()?, ..draft.generation };
+        generation.bindings.iter_mut().filter(|new| new.generation == 0).for_each(|new| new.generation = number);
         let beside = store.layout().tmp().join(format!("generation-{}", std::process::id()));
         let bin = beside.join("bin");
         make_directory(&beside)?;
@@ -388,8 +395,16 @@ impl View {
         fs::rename(&beside, &directory)
             .and_then(|()| fs::File::open(&generations)?.sync_all())
             .map_err(at("create", &directory))?;
-        self.point_to(number)?;
         Ok(generation)
+    }
+
+    /// What entering a generation needs.
+    ///
+    /// # Errors
+    /// If there is no such generation or its record does not read.
+    pub fn run_layers_of(&self, number: u32) -> Result<RunLayers, ViewError> {
+        let found = read_json(&self.generation_directory(number).join("run.json"))?;
+        found.ok_or_else(|| ViewError::NoGeneration { view: self.record.name.clone(), number })
     }
 
     /// Makes an existing generation current, in constant time.
@@ -488,11 +503,11 @@ fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ViewError + 'a {
+pub(crate) fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ViewError + 'a {
     move |source| ViewError::Io { action, path: path.to_owned(), source }
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ViewError> {
+pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ViewError> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
@@ -513,6 +528,6 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ViewError> {
         .map_err(at("write", path))
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ViewError> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ViewError> {
     write(path, &serde_json::to_vec(value).expect("records have only string keys"), 0o644)
 }

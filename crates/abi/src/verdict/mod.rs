@@ -39,6 +39,17 @@ pub enum Verdict {
     Rebuild,
 }
 
+impl Verdict {
+    /// In a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Relink => "relink",
+            Self::Unknown => "unknown",
+            Self::Rebuild => "rebuild",
+        }
+    }
+}
+
 /// What a verdict rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Evidence {
@@ -52,6 +63,19 @@ pub enum Evidence {
     Static,
     /// A promise of the provider's maintainer.
     Declared,
+}
+
+impl Evidence {
+    /// In a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Symbols => "symbols",
+            Self::Types => "types",
+            Self::Headers => "headers",
+            Self::Static => "static",
+            Self::Declared => "declared",
+        }
+    }
 }
 
 /// A verdict with its evidence.

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use aleph_exchange::apt::solve::Upgrade;
 
-use super::changed::told;
+use super::{changed::told, picture};
 use crate::{
-    failure::Outcome,
+    cli::UpdateArguments,
+    failure::{Failure, Outcome},
     host::Host,
     ops::change::{self, Wish},
     output::Printer,
@@ -25,15 +26,28 @@ pub(crate) fn remove(host: &Host, printer: &Printer, packages: Vec<String>) -> O
 }
 
 /// Takes newer versions.
-pub(crate) fn update(host: &Host, printer: &Printer, packages: Vec<String>, accept_breaks: bool) -> Outcome {
+pub(crate) fn update(host: &Host, printer: &Printer, arguments: UpdateArguments) -> Outcome {
+    let UpdateArguments { packages, accept_breaks, graph, .. } = arguments;
     let reason = format!("update {}", packages.join(" "));
-    run(host, printer, &upgrade(packages, accept_breaks), reason.trim())
+    let target = host.target()?;
+    let changed = change::change(host, printer, &target, &upgrade(packages, accept_breaks), reason.trim())?;
+    if let Some(path) = graph {
+        let path = host.cwd.join(path);
+        std::fs::write(&path, picture::of(&changed).to_svg())
+            .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display())))?;
+    }
+    told(&changed).report(printer);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Takes newer versions of everything, or of what is named.
 pub(super) fn upgrade(packages: Vec<String>, accept_breaks: bool) -> Wish {
-    let upgrade = if packages.is_empty() { Upgrade::All } else { Upgrade::Names(packages) };
-    Wish { upgrade, accept_breaks, ..Wish::default() }
+    let at = packages.iter().filter_map(|text| text.split_once('='));
+    let at = at.map(|(name, version)| (name.to_owned(), version.to_owned())).collect();
+    let names: Vec<String> =
+        packages.iter().map(|text| text.split('=').next().unwrap_or_default().to_owned()).collect();
+    let upgrade = if names.is_empty() { Upgrade::All } else { Upgrade::Names(names) };
+    Wish { upgrade, at, accept_breaks, ..Wish::default() }
 }
 
 fn run(host: &Host, printer: &Printer, wish: &Wish, reason: &str) -> Outcome {

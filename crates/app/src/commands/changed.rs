@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use crate::{
     host::Host,
-    ops::{apply::Applied, change::Changed, plan::Plan, timings::Timings},
-    output::{Printer, bold, count, cyan},
+    ops::{
+        abi::impact::Impact, apply::Applied, change::Changed, cost::Cost, native::Kept, plan::Plan, timings::Timings,
+    },
+    output::{Printer, bold, bytes, count, cyan, red, yellow},
 };
 
 /// Of changes with more lines than this, only those of what was asked for are shown.
@@ -43,8 +45,10 @@ pub(crate) fn told(changed: &Changed) -> Told {
         Changed::Nothing(plan, timings) => {
             let view = plan.record.name.to_string();
             let generation = plan.before.as_ref().map(|before| before.number);
-            let data = json!({ "view": view, "generation": generation, "changes": [], "timings_ms": timings });
-            plain("change", data, format!("{} has that already", bold(&view)))
+            let data = json!({
+                "view": view, "generation": generation, "changes": [], "kept": plan.kept, "timings_ms": timings,
+            });
+            plain("change", data, format!("{}{} has that already", kept(plan), bold(&view)))
         }
         Changed::Planned(plan, impact, timings) => {
             let changes = plan.changes();
@@ -53,10 +57,16 @@ pub(crate) fn told(changed: &Changed) -> Told {
                 "packages": plan.chosen.iter().map(|chosen| json!({ "name": chosen.name, "version": chosen.version, "architecture": chosen.architecture })).collect::<Vec<_>>(),
                 "archive_bytes": plan.chosen.iter().map(|chosen| chosen.size).sum::<u64>(),
                 "judged": super::abi::impact::values(impact), "not_judged": impact.absent,
+                "refused": refused(plan, impact), "kept": plan.kept, "cost": plan.cost, "estimated_seconds": plan.cost.estimate(plan).as_secs_f64(),
             });
             // There is no other place to look: all are listed.
-            let lines = listed(plan, &changes, usize::MAX) + &super::abi::impact::human(impact);
-            let text = format!("{lines}{} would change: {}", bold(plan.record.name.as_str()), summed(&changes));
+            let lines = listed(plan, &changes, usize::MAX) + &super::abi::impact::human(impact) + &kept(plan);
+            let name = bold(plan.record.name.as_str());
+            let text = format!("{lines}{name} would change: {}\n{}", summed(plan, &changes), costs(plan));
+            let text = match refused(plan, impact) {
+                Some(why) => format!("{text}\n{} {why}: without --accept-breaks it is not done", red("refused")),
+                None => text,
+            };
             plain("plan", data, text)
         }
         Changed::Done(plan, applied) => done(plan, applied),
@@ -69,15 +79,16 @@ fn done(plan: &Plan, applied: &Applied) -> Told {
     let data = json!({
         "view": applied.view.record.name, "generation": generation.number, "changes": changes,
         "warnings": generation.warnings, "timings_ms": applied.timings, "commands": applied.view.bin(),
-        "judged": super::abi::impact::values(&applied.impact),
+        "judged": super::abi::impact::values(&applied.impact), "kept": plan.kept, "cost": plan.cost,
     });
     let text = format!(
-        "{}{}{} is now at generation {}: {}, in {}",
+        "{}{}{}{} is now at generation {}: {}, in {}",
         listed(plan, &changes, MANY),
         super::abi::impact::human(&applied.impact),
+        kept(plan),
         bold(applied.view.record.name.as_str()),
         generation.number,
-        summed(&changes),
+        summed(plan, &changes),
         seconds(&applied.timings),
     );
     let first = plan.before.is_none() && plan.project.is_none() && !Host::path_has(&applied.view.bin());
@@ -86,6 +97,34 @@ fn done(plan: &Plan, applied: &Applied) -> Told {
         format!("to have its commands in your shell: {}", cyan(&line))
     });
     Told { kind: "change", data, text, warnings: generation.warnings.clone(), note }
+}
+
+/// What stays although there is something newer, a line each.
+fn kept(plan: &Plan) -> String {
+    let line = |kept: &Kept| {
+        let Kept { consumer, provider, keeps, instead_of, why, .. } = kept;
+        match consumer {
+            Some(consumer) => {
+                format!("{} {consumer} keeps {provider} {keeps} for itself, not {instead_of}: {why}\n", yellow("held"))
+            }
+            None => format!("{} {provider} {keeps} stays, not {instead_of}: {why}\n", yellow("held")),
+        }
+    };
+    plan.kept.iter().map(line).collect()
+}
+
+/// What a plan costs, in words.
+fn costs(plan: &Plan) -> String {
+    let Cost { archives, fetched_bytes, linked, written_bytes } = plan.cost;
+    let mut parts = Vec::new();
+    if archives > 0 {
+        parts.push(format!("fetch {} ({})", count(archives, "archive"), bytes(fetched_bytes)));
+    }
+    if linked > 0 {
+        parts.push(format!("link {} ({} written)", count(linked, "package"), bytes(written_bytes)));
+    }
+    let parts = if parts.is_empty() { "fetch nothing".to_owned() } else { parts.join(" and ") };
+    format!("it would {parts}, in about {:.1} s", plan.cost.estimate(plan).as_secs_f64())
 }
 
 /// The lines of a change; of more than `most`, those that were asked for.
@@ -109,18 +148,28 @@ fn listed(plan: &Plan, changes: &[Difference], most: usize) -> String {
     if text.is_empty() { String::new() } else { format!("{text}\n") }
 }
 
-/// `3 added, 1 replaced, 12 relinked`.
-fn summed(changes: &[Difference]) -> String {
+/// Why a plan would not be carried out.
+fn refused(plan: &Plan, impact: &Impact) -> Option<String> {
+    if plan.accept_breaks {
+        return None;
+    }
+    impact.refuse_breaks(plan.policy.evidence).err().map(|failure| failure.chain().join(": "))
+}
+
+/// `3 added, 1 replaced, 12 relinked, 1 held, 40 unchanged`.
+fn summed(plan: &Plan, changes: &[Difference]) -> String {
     let number = |is: fn(&Change) -> bool| changes.iter().filter(|difference| is(&difference.change)).count();
     let parts = [
         (number(|change| matches!(change, Change::Added { .. })), "added"),
         (number(|change| matches!(change, Change::Replaced { .. })), "replaced"),
         (number(|change| matches!(change, Change::Removed { .. })), "removed"),
         (number(|change| matches!(change, Change::Relinked { .. })), "relinked"),
+        (plan.kept.len(), "held"),
+        (plan.chosen.len() - number(|change| !matches!(change, Change::Removed { .. })), "unchanged"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    if parts.is_empty() { count(0, "change") } else { parts.join(", ") }
+    if changes.is_empty() { format!("{}, {}", count(0, "change"), parts.join(", ")) } else { parts.join(", ") }
 }
 
 fn seconds(timings: &Timings) -> String {

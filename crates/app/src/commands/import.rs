@@ -19,9 +19,12 @@ use crate::{
 
 /// Puts archives from files, or trees, into the store.
 pub(crate) fn run(host: &Host, printer: &Printer, arguments: ImportArguments) -> Outcome {
-    let ImportArguments { paths, prefix, name, version, host: brought, with } = arguments;
+    let ImportArguments { paths, prefix, name, version, host: brought, with, check } = arguments;
     match prefix {
-        Some(prefix) => native(host, printer, &Trees { prefix, paths, name, version, host: brought, with }),
+        Some(prefix) => {
+            let trees = Trees { prefix, paths, name, version, host: brought, with, checks: check };
+            native(host, printer, &trees)
+        }
         None => archives(host, printer, &paths),
     }
 }

@@ -7,6 +7,8 @@ mod history;
 mod import;
 mod init;
 mod list;
+mod picture;
+mod policy;
 mod run;
 mod search;
 mod show;
@@ -39,13 +41,13 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
             add::add(host, printer, &Wish { add: packages, recommends, accept_breaks, ..Wish::default() })
         }
         Command::Remove { packages } => add::remove(host, printer, packages),
-        Command::Update { packages, accept_breaks, all_views: true } => {
-            update_all::update_all(host, printer, &packages, accept_breaks)
+        Command::Update(arguments) if arguments.all_views => {
+            update_all::update_all(host, printer, &arguments.packages, arguments.accept_breaks)
         }
-        Command::Update { packages, accept_breaks, all_views: false } => {
-            add::update(host, printer, packages, accept_breaks)
+        Command::Update(arguments) => add::update(host, printer, arguments),
+        Command::Run { pure, with, generation, command } => {
+            run::run(host, printer, &run::Place { pure, with, generation }, command)
         }
-        Command::Run { pure, with, command } => run::run(host, printer, pure, &with, command),
         Command::Shell { pure } => run::shell(host, printer, pure),
         Command::List { all } => list::list(host, printer, all),
         Command::Search { words } => search::search(host, printer, &words),

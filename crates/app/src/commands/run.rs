@@ -19,13 +19,27 @@ use crate::{
     output::Printer,
 };
 
+/// Where a command runs.
+pub(crate) struct Place {
+    /// Cut off from the host.
+    pub(crate) pure: bool,
+    /// In a view of just these packages, if there are any.
+    pub(crate) with: Vec<String>,
+    /// In another generation of the view than the current one.
+    pub(crate) generation: Option<u32>,
+}
+
 /// Runs a command in the view; with `with`, or when no view has the command, in a view made for it.
-pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], command: Vec<OsString>) -> Outcome {
-    if !with.is_empty() {
-        let layers = ops::once::layers(host, printer, with)?;
+pub(crate) fn run(host: &Host, printer: &Printer, place: &Place, command: Vec<OsString>) -> Outcome {
+    let pure = place.pure;
+    if !place.with.is_empty() {
+        let layers = ops::once::layers(host, printer, &place.with)?;
         return begin(host, printer, &layers, pure, command, None);
     }
-    let layers = ops::project::ready(host, printer)?;
+    let layers = match place.generation {
+        Some(number) => Some(host.view_without_store()?.run_layers_of(number)?),
+        None => ops::project::ready(host, printer)?,
+    };
     let name = command[0].to_str().filter(|name| !name.contains('/'));
     let native = layers.as_ref().zip(name).and_then(|(layers, name)| program(host, layers, name));
     if let (Some(program), Some(layers)) = (native, &layers) {
@@ -41,7 +55,7 @@ pub(crate) fn run(host: &Host, printer: &Printer, pure: bool, with: &[String], c
     }
     // Not in the view: a package of that name will do, if there is one.
     match name {
-        Some(name) if ops::once::is_offered(host, printer, name)? => {
+        Some(name) if place.generation.is_none() && ops::once::is_offered(host, printer, name)? => {
             let layers = ops::once::layers(host, printer, &[name.to_owned()])?;
             begin(host, printer, &layers, pure, command, None)
         }

@@ -27,6 +27,7 @@ pub(crate) fn run(host: &Host, printer: &Printer, command: &ViewCommand) -> Outc
             printer.answer("view-path", &path, |path| path.display().to_string());
             Ok(ExitCode::SUCCESS)
         }
+        ViewCommand::Policy(arguments) => super::policy::run(host, printer, arguments),
         ViewCommand::Delete => delete(host, printer),
     }
 }

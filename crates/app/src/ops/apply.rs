@@ -1,13 +1,21 @@
 //! Carrying out a plan: archives, components, packages, trees, scripts, generation. No decisions are made here.
 
-use std::{path::PathBuf, thread};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+    thread,
+};
 
 use aleph_component::{ComponentId, Digest, Entry, Linked, Manifest, Unlinked, link};
 use aleph_store::{PackageSpec, Store, WriteLock};
-use aleph_view::{Draft, Generation, Launcher, Layers, Pinned, View, Views};
+use aleph_view::{Binding, Draft, Generation, Launcher, Layers, Pinned, View, Views};
 
 use super::{
-    abi::impact::{self, Impact},
+    abi::{
+        check,
+        impact::{self, Impact},
+        stored::Stored,
+    },
     archives::{self, Archive},
     compose, native,
     plan::{Chosen, Plan},
@@ -28,9 +36,33 @@ pub(crate) struct Applied {
     pub(crate) timings: Timings,
 }
 
-/// Downloads, then takes the lock and makes the new generation. Fails with [`Failure::stale`] if the view moved on since
-/// the plan was made.
-pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) -> Outcome<Applied> {
+/// A generation that is there and not yet current.
+pub(crate) struct Prepared {
+    pub(crate) view: View,
+    pub(crate) generation: Generation,
+    pub(crate) impact: Impact,
+    pub(crate) timings: Timings,
+    lock: WriteLock,
+}
+
+impl Prepared {
+    /// Makes it current.
+    pub(crate) fn switch(self) -> Outcome<Applied> {
+        let Self { view, generation, impact, mut timings, lock } = self;
+        timings.measure("switch", || view.switch(&lock, generation.number))?;
+        Ok(Applied { view, generation, impact, timings })
+    }
+
+    /// Forgets it; the view stays what it was.
+    pub(crate) fn discard(self, store: &Store) -> Outcome<View> {
+        self.view.forget(store, &self.lock, self.generation.number)?;
+        Ok(self.view)
+    }
+}
+
+/// Downloads, then takes the lock and makes the new generation, which is not current yet. Fails with [`Failure::stale`] if
+/// the view moved on since the plan was made.
+pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan) -> Outcome<Prepared> {
     let mut timings = Timings::default();
     let download = || super::sources::download(host, printer, store, &plan.chosen);
     let mut paths = timings.measure("download", download)?;
@@ -49,10 +81,12 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         return Err(Failure::new(message).hint("the lock file was edited or made by an incompatible version"));
     }
     let held = plan.before.as_ref().map(|before| impact::holding(&before.packages)).unwrap_or_default();
-    let impact = timings.measure("judge", || impact::judge(host, &held, &impact::holding(&pinned)))?;
+    let demand = plan.policy.evidence;
+    let mut impact = timings.measure("judge", || impact::judge(host, &held, &impact::holding(&pinned), demand))?;
     if !plan.accept_breaks {
-        impact.refuse_breaks()?;
+        impact.refuse_breaks(demand)?;
     }
+    plan.add_native(&mut impact);
     let (native, foreign): (Vec<Pinned>, Vec<Pinned>) = pinned.iter().cloned().partition(Pinned::is_native);
     let programs = native::commands(store, &native)?;
     let manifests = timings.measure("gather", || compose::manifests(store, &foreign))?;
@@ -91,7 +125,7 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
     };
     let captured = timings.measure("configure", || scripts::run(&input, scripts, &mut lock))?;
     let launchers = launchers(host, &view, &foreign, &manifests, &captured.entries);
-    let generation = Generation {
+    let mut generation = Generation {
         format: 0,
         number: 0,
         parent: None,
@@ -99,15 +133,51 @@ pub(crate) fn apply(host: &Host, printer: &Printer, store: &Store, plan: &Plan) 
         by: host.login.clone(),
         reason: plan.reason.clone(),
         requested: plan.requested.clone(),
+        bindings: bindings(plan.before.as_ref(), &pinned, &impact),
         packages: pinned,
         layers,
         capture: captured.reference,
         warnings: captured.warnings,
     };
+    let is_same_tree = plan.before.as_ref().is_some_and(|before| before.trees() == generation.trees());
+    if !plan.accept_breaks && !is_same_tree {
+        let lacks =
+            timings.measure("check", || check::gate(&Stored::open(host)?, &generation, plan.before.as_ref()))?;
+        generation.warnings.extend(lacks);
+    }
     let lock_digest = plan.project.as_ref().map(|_| Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes()));
     let draft = Draft { generation, launchers, programs, aleph: Host::program()?, lock: lock_digest };
-    let generation = timings.measure("switch", || view.advance(store, &lock, draft))?;
-    Ok(Applied { view, generation, impact, timings })
+    let generation = timings.measure("switch", || view.write(store, &lock, draft))?;
+    Ok(Prepared { view, generation, impact, timings, lock })
+}
+
+/// On what bindings rest that this change moves, and those before it as long as they are what they were.
+fn bindings(before: Option<&Generation>, packages: &[Pinned], impact: &Impact) -> Vec<Binding> {
+    let by_key: BTreeMap<String, &Pinned> = packages.iter().map(|package| (package.key(), package)).collect();
+    let new = impact.affected.iter().flat_map(|affected| affected.uses.iter().map(move |used| (affected, used)));
+    let new = new.filter_map(|(affected, (provider, to, judgement))| {
+        Some(Binding {
+            package: affected.package.clone(),
+            component: by_key.get(&affected.package)?.component,
+            provider: provider.clone(),
+            to: *to,
+            verdict: judgement.verdict.as_str().to_owned(),
+            evidence: judgement.evidence.iter().map(|evidence| evidence.as_str().to_owned()).collect(),
+            generation: 0,
+        })
+    });
+    let mut all: Vec<Binding> = new.collect();
+    let there: HashSet<(&str, ComponentId)> =
+        packages.iter().map(|package| (package.name.as_str(), package.component)).collect();
+    let stays = |old: &&Binding| {
+        let is_new = all.iter().any(|new| new.package == old.package && new.provider == old.provider);
+        let package = by_key.get(&old.package).filter(|package| package.component == old.component);
+        !is_new && package.is_some() && there.contains(&(old.provider.as_str(), old.to))
+    };
+    let old: Vec<Binding> = before.iter().flat_map(|before| &before.bindings).filter(stays).cloned().collect();
+    all.extend(old);
+    all.sort_by(|a, b| (&a.package, &a.provider).cmp(&(&b.package, &b.provider)));
+    all
 }
 
 /// Whether something that the store had before there was a lock is gone again.
@@ -158,6 +228,7 @@ fn linked(store: &Store, lock: &mut WriteLock, chosen: &[Chosen], components: &[
             size: chosen.size,
             file: chosen.file.clone(),
             requested: chosen.requested,
+            kept_for: chosen.kept_for.clone(),
             slots: chosen.slots.iter().map(|(slot, &index)| (slot.clone(), keys[index].clone())).collect(),
         })
         .collect();
@@ -169,7 +240,7 @@ fn linked(store: &Store, lock: &mut WriteLock, chosen: &[Chosen], components: &[
     };
     let specs: Vec<PackageSpec> = chosen.iter().zip(linked).map(spec).collect();
     store.add_packages(lock, &specs)?;
-    pinned.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
+    pinned.sort_by(|a, b| (&a.name, &a.architecture, &a.kept_for).cmp(&(&b.name, &b.architecture, &b.kept_for)));
     Ok(pinned)
 }
 

@@ -7,13 +7,20 @@ use aleph_exchange::apt::{
     index::{Candidate, PreparedIndex},
     solve::{self, Kept, Solution, Upgrade, VersionChoice, Want},
 };
+use aleph_link::{Hold, Member};
 use aleph_store::Store;
-use aleph_view::{Generation, Lock, Pinned, Request, Views};
+use aleph_view::{Generation, Lock, Pin, Pinned, Policy, Request, Views};
 
 use super::{
-    abi::impact::{self, Impact},
+    abi::{
+        impact::{self, Impact},
+        moved,
+    },
     apply::{self, Applied},
-    local, native,
+    checked::{self, Checking},
+    cost::Cost,
+    local,
+    native::{self, Natives, Settled},
     plan::{Chosen, Plan},
     sources,
     timings::Timings,
@@ -33,10 +40,14 @@ pub(crate) struct Wish {
     pub(crate) remove: Vec<String>,
     /// What moves to newer versions.
     pub(crate) upgrade: Upgrade,
+    /// The versions that some of that moves to: name and version.
+    pub(crate) at: Vec<(String, String)>,
     /// Whether recommended packages come along.
     pub(crate) recommends: bool,
     /// Whether packages that stay may be broken.
     pub(crate) accept_breaks: bool,
+    /// Bindings of native packages that stay as they are.
+    pub(crate) holds: Vec<Hold>,
 }
 
 /// What became of a wish.
@@ -57,7 +68,9 @@ const TRIES: usize = 5;
 
 /// Changes a view as wished.
 pub(crate) fn change(host: &Host, printer: &Printer, target: &Target, wish: &Wish, reason: &str) -> Outcome<Changed> {
-    carry_out(host, printer, |store| plan(host, printer, store, target, wish, reason))
+    carry_out(host, printer, Some(wish), |store, wish| {
+        plan(host, printer, store, target, wish.unwrap_or(&Wish::default()), reason)
+    })
 }
 
 /// Brings a project's view to its lock file, or, where that is missing or was made for other wishes, to its manifest.
@@ -66,7 +79,7 @@ pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
     let project = target.project.clone().ok_or_else(|| Failure::new("this is no project"))?;
     match Lock::read(&project.lock_file())? {
         Some(lock) if super::project::is_same(&lock.requested, &project.packages) => {
-            carry_out(host, printer, |store| Ok((plan_of_lock(store, &target, &lock)?, Timings::default())))
+            carry_out(host, printer, None, |store, _| Ok((plan_of_lock(store, &target, &lock)?, Timings::default())))
         }
         _ => change(host, printer, &target, &Wish::default(), "sync with aleph.toml"),
     }
@@ -75,32 +88,37 @@ pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
 fn carry_out(
     host: &Host,
     printer: &Printer,
-    make: impl Fn(Option<&Store>) -> Outcome<(Plan, Timings)>,
+    wish: Option<&Wish>,
+    make: impl Fn(Option<&Store>, Option<&Wish>) -> Outcome<(Plan, Timings)>,
 ) -> Outcome<Changed> {
     if host.global.dry_run {
         let store = match host.store_to_read() {
             Err(failure) if failure.is_no_store() => None,
             store => Some(store?),
         };
-        let (plan, mut timings) = make(store.as_ref())?;
+        let (plan, mut timings) = make(store.as_ref(), wish)?;
         if plan.is_nothing() {
-            return Ok(Changed::Nothing(plan, timings));
+            return plan.blocked().map_or(Ok(Changed::Nothing(plan, timings)), Err);
         }
         let impact = timings.measure("judge", || planned_impact(host, store.as_ref(), &plan))?;
         return Ok(Changed::Planned(plan, impact, timings));
     }
     let store = host.store()?;
     for _ in 0..TRIES {
-        let (plan, timings) = make(Some(&store))?;
+        let (plan, timings) = make(Some(&store), wish)?;
         if plan.is_nothing() {
             follow_unchanged(host, &store, &plan)?;
-            return Ok(Changed::Nothing(plan, timings));
+            return plan.blocked().map_or(Ok(Changed::Nothing(plan, timings)), Err);
         }
-        match apply::apply(host, printer, &store, &plan) {
+        let changed = apply::prepare(host, printer, &store, &plan).and_then(|mut prepared| {
+            prepared.timings.add(timings);
+            let make = |wish: &Wish| Ok(make(Some(&store), Some(wish))?.0);
+            checked::take(&Checking { host, printer, store: &store, wish, make: &make }, plan, prepared)
+        });
+        match changed {
             Err(failure) if failure.is_stale() => {}
             Err(failure) => return Err(failure),
-            Ok(mut applied) => {
-                applied.timings.add(timings);
+            Ok((plan, applied)) => {
                 super::project::follow(host, &applied.view, &applied.generation)?;
                 return Ok(Changed::Done(Box::new(plan), Box::new(applied)));
             }
@@ -113,8 +131,11 @@ fn carry_out(
 fn planned_impact(host: &Host, store: Option<&Store>, plan: &Plan) -> Outcome<Impact> {
     let Some(store) = store else { return Ok(Impact::default()) };
     let held = plan.before.as_ref().map(|before| impact::holding(&before.packages)).unwrap_or_default();
+    let foreign = plan.chosen.iter().filter(|chosen| !chosen.is_native());
     let one = |chosen: &Chosen| Ok((chosen.key(), store.component_of_archive(&chosen.archive)?));
-    impact::judge(host, &held, &plan.chosen.iter().map(one).collect::<Outcome<_>>()?)
+    let mut impact = impact::judge(host, &held, &foreign.map(one).collect::<Outcome<_>>()?, plan.policy.evidence)?;
+    plan.add_native(&mut impact);
+    Ok(impact)
 }
 
 /// A lock file that went missing is written again although nothing else changes.
@@ -182,6 +203,10 @@ fn plan(
         locked: Vec::new(),
         reason: reason.to_owned(),
         accept_breaks: wish.accept_breaks,
+        policy: policy(store, target)?,
+        native: Settled::default(),
+        kept: Vec::new(),
+        cost: Cost::default(),
     };
     // Made for just these requests and files, there is nothing to ask a solver.
     let has = |held: &Lock, local: &local::Local| held.packages.iter().any(|p| p.archive == local.archive().0);
@@ -198,14 +223,77 @@ fn plan(
     if !held.is_empty() || plan.requested.iter().any(|request| request.native().is_none()) {
         let offers = timings.measure("load_index", || sources::offers(host, printer))?;
         let around = Around { host, printer, store, architectures, offers: &offers };
-        plan.chosen = timings.measure("solve", || solved(around, &plan, wish, (&held, &locals)))?;
+        (plan.chosen, plan.kept) = timings.measure("solve", || unpinned(&around, &plan, wish, (&held, &locals)))?;
+        plan.kept.extend(held_by_request(&offers.index, &plan.requested, &wish.upgrade));
     }
-    let first = plan.chosen.len();
-    for mut chosen in native::choose(store, &plan.requested, &native, &wish.upgrade)? {
-        chosen.slots.values_mut().for_each(|provider| *provider += first);
-        plan.chosen.push(chosen);
+    plan.cost = Cost::fetched(store, &plan.chosen)?;
+    if plan.requested.iter().any(|request| request.native().is_some()) {
+        timings.measure("judge", || link_natives(host, store, &mut plan, wish, &native))?;
     }
     Ok((plan, timings))
+}
+
+/// Adds the native packages to a plan, with what their slots are filled with.
+fn link_natives(host: &Host, store: Option<&Store>, plan: &mut Plan, wish: &Wish, held: &[&Pinned]) -> Outcome<()> {
+    let nowhere = || Failure::new("there is no store yet, so no native component");
+    let mut natives = Natives::read(store.ok_or_else(nowhere)?)?;
+    let demand = plan.policy.evidence;
+    let around = native::Around {
+        before: plan.before.as_ref(),
+        policy: &plan.policy,
+        holds: &wish.holds,
+        at: &wish.at,
+        accept_breaks: wish.accept_breaks,
+    };
+    let judge = |natives: &mut Natives<'_>, members: &[Member], moved: &[native::Moved]| {
+        moved::judge(host, natives, members, moved, demand)
+    };
+    let settled = native::settle(&mut natives, &plan.requested, held, &wish.upgrade, &around, &judge)?;
+    plan.chosen.extend(settled.chosen(&mut natives, plan.chosen.len())?);
+    plan.kept.extend(settled.kept.iter().cloned());
+    let has = plan.before.iter().flat_map(|before| &before.packages).map(|package| package.id).collect();
+    plan.cost.add_linked(&mut natives, &settled, &has)?;
+    plan.native = settled;
+    Ok(())
+}
+
+/// What is demanded of a view: of a project's in its manifest.
+fn policy(store: Option<&Store>, target: &Target) -> Outcome<Policy> {
+    let view = match store {
+        Some(store) => Views::new(store).get(&target.record.name)?,
+        None => None,
+    };
+    let kept = view.map(|view| view.policy()).transpose()?.unwrap_or_default();
+    Ok(match &target.project {
+        Some(project) => Policy { pins: kept.pins, ..project.policy.clone() },
+        None => kept,
+    })
+}
+
+/// What stays at a version because that is asked for, although the sources offer a newer one.
+fn held_by_request(index: &PreparedIndex, requested: &[Request], upgrade: &Upgrade) -> Vec<native::Kept> {
+    let newest = |name: &str| {
+        let versions = index.candidates(name).map(|candidate| candidate.version().to_owned());
+        versions.reduce(|a, b| if native::newer(&a, &b).is_le() { a } else { b })
+    };
+    let moves = |name: &str| match upgrade {
+        Upgrade::None => false,
+        Upgrade::All => true,
+        Upgrade::Names(names) => names.iter().any(|known| known == name),
+    };
+    let one = |request: &Request| {
+        let (name, (_, version)) = (request.name(), request.0.split_once('=')?);
+        let newest = newest(name).filter(|newest| moves(name) && native::newer(newest, version).is_lt())?;
+        Some(native::Kept {
+            consumer: None,
+            provider: name.to_owned(),
+            keeps: version.to_owned(),
+            instead_of: newest,
+            is_forbidden: false,
+            why: format!("you asked for {}", request.0),
+        })
+    };
+    requested.iter().filter(|request| request.native().is_none()).filter_map(one).collect()
 }
 
 /// What the solver finds around it.
@@ -217,38 +305,86 @@ struct Around<'a> {
     offers: &'a sources::Offers,
 }
 
-fn solved(
-    around: Around<'_>,
+/// What the solver chooses, without what failed a check in this view before.
+fn unpinned(
+    around: &Around<'_>,
     plan: &Plan,
     wish: &Wish,
     (held, locals): (&[&Pinned], &[local::Local]),
+) -> Outcome<(Vec<Chosen>, Vec<native::Kept>)> {
+    let mut upgrade = wish.upgrade.clone();
+    let mut kept: Vec<native::Kept> = Vec::new();
+    loop {
+        let chosen = solved(around, plan, (wish, &upgrade), (held, locals))?;
+        let shared = plan.policy.pins.iter().filter(|pin| pin.consumer.is_none());
+        let is_taken = |pin: &&Pin| {
+            let is = |version: &str, other: &str| version == other;
+            chosen.iter().any(|one| one.name == pin.provider && is(&one.version, &pin.instead_of.version))
+                && held.iter().any(|one| one.name == pin.provider && is(&one.version, &pin.keeps.version))
+                && !kept.iter().any(|known| known.provider == pin.provider)
+        };
+        let taken: Vec<&Pin> = shared.filter(is_taken).collect();
+        if taken.is_empty() || upgrade == Upgrade::None {
+            return Ok((chosen, kept));
+        }
+        let is_pinned = |name: &String| taken.iter().any(|pin| pin.provider == *name);
+        let mut names: Vec<String> = match upgrade {
+            Upgrade::Names(names) => names,
+            _ => held.iter().map(|pinned| pinned.name.clone()).collect(),
+        };
+        names.retain(|name| !is_pinned(name) && !kept.iter().any(|kept| kept.provider == *name));
+        upgrade = Upgrade::Names(names);
+        kept.extend(taken.into_iter().map(|pin| native::Kept {
+            consumer: None,
+            provider: pin.provider.clone(),
+            keeps: pin.keeps.version.clone(),
+            instead_of: pin.instead_of.version.clone(),
+            is_forbidden: false,
+            why: format!("with it the check `{}` failed", pin.check),
+        }));
+    }
+}
+
+fn solved(
+    around: &Around<'_>,
+    plan: &Plan,
+    (wish, upgrade): (&Wish, &Upgrade),
+    (held, locals): (&[&Pinned], &[local::Local]),
 ) -> Outcome<Vec<Chosen>> {
-    let Around { host, printer, store, architectures, offers } = around;
+    let &Around { host, printer, store, ref architectures, offers } = around;
     let index = &offers.index;
     // A file takes the place of what has the same name and version: it may have been built again.
     let held: Vec<&Pinned> =
         held.iter().copied().filter(|pinned| !locals.iter().any(|local| local.is(pinned))).collect();
     let mut keep = held.iter().map(|pinned| kept(store, index, pinned)).collect::<Outcome<Vec<Kept>>>()?;
     keep.extend(locals.iter().map(local::Local::kept));
-    let mut request = solve::Request::new(architectures.native);
-    request.foreign = architectures.foreign;
+    let mut request = solve::Request::new(architectures.native.clone());
+    request.foreign = architectures.foreign.clone();
     let foreign = plan.requested.iter().filter(|request| request.native().is_none());
     request.wanted = foreign.map(want).collect::<Outcome<_>>()?;
+    let is_held = |name: &String| held.iter().any(|pinned| pinned.name == *name);
+    for (name, version) in wish.at.iter().filter(|(name, _)| is_held(name)) {
+        request.wanted.retain(|want| want.name != *name);
+        let version = VersionChoice::Exact(version.clone());
+        request.wanted.push(Want { version, ..Want::named(name) });
+    }
     // A view's tree is composed with a merged /usr, so nothing has to merge it: of the two packages that say so, the
     // one without programs will do.
     if index.candidates(USR_IS_MERGED).next().is_some() {
         request.wanted.push(Want::named(USR_IS_MERGED));
     }
     request.keep = keep;
-    request.upgrade = wish.upgrade.clone();
+    request.upgrade = upgrade.clone();
     request.recommends = wish.recommends || plan.project.as_ref().is_some_and(|project| project.recommends);
     request.essential = true;
     let pins = offers.pins(printer);
     request.pins = Some(&pins);
     let solution = solve::solve(index, &request).map_err(|error| unsolvable(host, printer, error))?;
     let mut chosen = choose(&solution, &held, locals, offers)?;
-    if !plan.requested.iter().any(|request| request.name() == USR_IS_MERGED) {
-        chosen.iter_mut().filter(|chosen| chosen.name == USR_IS_MERGED).for_each(|chosen| chosen.requested = false);
+    // What the solver was asked for besides is not what somebody asked for.
+    let besides = wish.at.iter().map(|(name, _)| name.as_str()).chain([USR_IS_MERGED]);
+    for name in besides.filter(|name| !plan.requested.iter().any(|request| request.name() == *name)) {
+        chosen.iter_mut().filter(|chosen| chosen.name == name).for_each(|chosen| chosen.requested = false);
     }
     Ok(chosen)
 }
@@ -301,6 +437,7 @@ fn choose(
             },
             vouched_by: candidate.filter(|_| local.is_none()).and_then(|candidate| offers.vouched_by(candidate)),
             requested: package.requested,
+            kept_for: None,
             slots: package.slots.clone(),
         })
     };
@@ -352,6 +489,7 @@ fn chosen_of(packages: &[Pinned]) -> Outcome<Vec<Chosen>> {
             source: "lock file".to_owned(),
             vouched_by: None,
             requested: pinned.requested,
+            kept_for: pinned.kept_for.clone(),
             slots: pinned.slots.iter().map(slot).collect::<Outcome<_>>()?,
         })
     };
@@ -377,6 +515,10 @@ fn plan_of_lock(store: Option<&Store>, target: &Target, lock: &Lock) -> Outcome<
         reason: "sync with aleph.lock".to_owned(),
         // Whoever wrote the lock file has decided.
         accept_breaks: true,
+        policy: policy(store, target)?,
+        native: Settled::default(),
+        kept: Vec::new(),
+        cost: Cost::default(),
     })
 }
 

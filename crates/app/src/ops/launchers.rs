@@ -107,6 +107,7 @@ mod tests {
             size: 1,
             file: String::new(),
             requested,
+            kept_for: None,
             slots: needs.iter().map(|need| ((*need).to_owned(), format!("{need}:all"))).collect(),
         };
         let manifest = Manifest {

@@ -4,7 +4,14 @@ use std::collections::BTreeMap;
 
 use aleph_component::Digest;
 use aleph_exchange::deb::Expected;
-use aleph_view::{Difference, Generation, Pinned, Project, Request, ViewRecord, difference};
+use aleph_view::{Difference, Generation, Pinned, Policy, Project, Request, ViewRecord, difference, key};
+
+use super::{
+    abi::impact::Impact,
+    cost::Cost,
+    native::{Kept, Settled},
+};
+use crate::failure::{Failure, UNSATISFIABLE};
 
 /// A package that the view is to hold.
 #[derive(Clone, Debug)]
@@ -27,6 +34,8 @@ pub(crate) struct Chosen {
     /// The key that vouched for its digest.
     pub(crate) vouched_by: Option<String>,
     pub(crate) requested: bool,
+    /// Who keeps it ([`Pinned::kept_for`]).
+    pub(crate) kept_for: Option<String>,
     /// Slot to the index of its provider in the plan.
     pub(crate) slots: BTreeMap<String, usize>,
 }
@@ -34,7 +43,12 @@ pub(crate) struct Chosen {
 impl Chosen {
     /// What names it among the packages of one view.
     pub(crate) fn key(&self) -> String {
-        format!("{}:{}", self.name, self.architecture)
+        key(&self.name, self.kept_for.as_deref(), &self.architecture)
+    }
+
+    /// Whether it runs from where it is in the store.
+    pub(crate) fn is_native(&self) -> bool {
+        self.file.starts_with(Request::STORE)
     }
 
     /// What its archive must be.
@@ -57,6 +71,14 @@ pub(crate) struct Plan {
     pub(crate) reason: String,
     /// Whether it is carried out although packages that stay would not work any more.
     pub(crate) accept_breaks: bool,
+    /// What is demanded of the view.
+    pub(crate) policy: Policy,
+    /// What moves among the native packages, with what that means.
+    pub(crate) native: Settled,
+    /// What stays although there is something newer.
+    pub(crate) kept: Vec<Kept>,
+    /// What it costs.
+    pub(crate) cost: Cost,
 }
 
 impl Plan {
@@ -69,6 +91,32 @@ impl Plan {
             && self.chosen.iter().all(|chosen| {
                 before.packages.iter().any(|p| p.key() == chosen.key() && p.requested == chosen.requested)
             })
+    }
+
+    /// Why nothing moves, if something would and may not.
+    pub(crate) fn blocked(&self) -> Option<Failure> {
+        let forbidden: Vec<&Kept> = self.kept.iter().filter(|kept| kept.is_forbidden).collect();
+        let first = forbidden.first()?;
+        let others = if forbidden.len() == 1 { String::new() } else { format!(" (and {} more)", forbidden.len() - 1) };
+        let Kept { consumer, provider, keeps, instead_of, why, .. } = first;
+        let consumer = consumer.as_deref().unwrap_or("the view");
+        let message = format!("{consumer}{others} cannot move from {provider} {keeps} to {instead_of}: {why}");
+        Some(
+            Failure::new(message)
+                .with_code(UNSATISFIABLE)
+                .hint(format!("it has to be rebuilt against {provider} {instead_of}, which is not done here yet"))
+                .hint("`--accept-breaks` changes the view all the same"),
+        )
+    }
+
+    /// Adds what the plan means for native packages.
+    pub(crate) fn add_native(&self, impact: &mut Impact) {
+        let native: Vec<&Chosen> = self.chosen.iter().filter(|chosen| chosen.is_native()).collect();
+        for (moved, judgement) in &self.native.judged {
+            let Some(consumer) = native.get(moved.consumer) else { continue };
+            impact.add(&consumer.key(), (moved.slot.clone(), moved.new.id), judgement.clone());
+        }
+        impact.affected.sort_by(|a, b| a.package.cmp(&b.package));
     }
 
     /// What will change. Package ids are not known before the import, so relinking is told by components.
@@ -89,6 +137,7 @@ impl Plan {
             size: chosen.size,
             file: chosen.file.clone(),
             requested: chosen.requested,
+            kept_for: chosen.kept_for.clone(),
             slots: slots.collect(),
         }
     }

@@ -7,6 +7,7 @@ use std::{
 
 use aleph_component::{ComponentId, Digest, Manifest, Source, StoreName, TreePath, circles};
 use aleph_exchange::native::{Description, Offers, Tree};
+use aleph_link::Offers as _;
 use aleph_store::{Origin, Store, WriteLock};
 
 use super::{
@@ -33,6 +34,8 @@ pub(crate) struct Trees {
     pub(crate) host: Vec<String>,
     /// `NAME[=VERSION]` of components that are linked to, where several offer a library.
     pub(crate) with: Vec<String>,
+    /// Commands that must succeed wherever they are linked.
+    pub(crate) checks: Vec<String>,
 }
 
 /// A component that came of a tree.
@@ -138,6 +141,7 @@ fn describe(
             prefix: prefix.clone(),
             host: wanted.host.clone(),
             promises: promises(&directory),
+            checks: wanted.checks.clone(),
         };
         check_name(&of.name)?;
         described.push(Described { tree: Tree::scan(&directory)?, of, source: archive.source });
@@ -147,7 +151,8 @@ fn describe(
         let source = Source { name: name.clone(), version: version.clone() };
         let summary = format!("the tree of {}", directory.display());
         let (prefix, host) = (prefix.clone(), wanted.host.clone());
-        let of = Description { name, version, source, summary, prefix, host, promises: Vec::new() };
+        let checks = wanted.checks.clone();
+        let of = Description { name, version, source, summary, prefix, host, promises: Vec::new(), checks };
         let source = format!("directory {}", directory.display());
         described.push(Described { tree: Tree::scan(&directory)?, of, source });
     }
@@ -210,11 +215,12 @@ fn store_offers(store: &Store, wanted: &Trees) -> Outcome<Offers> {
     let (last, first): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| asked.contains_key(name.as_str()));
     for name in first.into_iter().chain(last) {
         let version = asked.get(name.as_str()).copied().flatten();
-        let row = natives.named(name).iter().find(|row| version.is_none_or(|version| row.version == version)).cloned();
+        let found =
+            natives.named(name).iter().find(|one| version.is_none_or(|version| one.version == version)).cloned();
         let missing = || Failure::new(format!("the store has no native {name} {}", version.unwrap_or_default()));
-        let row = row.ok_or_else(missing)?;
-        let native = &natives.native(&row)?.1;
-        offers.add(name, Some(row.id), (&native.offers, &native.aliases));
+        let found = found.ok_or_else(missing)?;
+        let native = natives.native(&found)?;
+        offers.add(name, Some(found.id), (&native.offers, &native.aliases));
     }
     Ok(offers)
 }

@@ -127,7 +127,7 @@ impl World {
         for view in names(&self.store.join("views")) {
             let strays: Vec<String> = names(&self.store.join("views").join(&view))
                 .into_iter()
-                .filter(|name| !["view.json", "current", "generations"].contains(&name.as_str()))
+                .filter(|name| !["view.json", "policy.json", "current", "generations"].contains(&name.as_str()))
                 .collect();
             assert_eq!(strays, [""; 0], "left in view {view}");
         }

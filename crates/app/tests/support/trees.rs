@@ -121,6 +121,18 @@ impl Trees<'_> {
         self.path("prog-1")
     }
 
+    /// A program that uses less of the library's first version than the others do.
+    pub(crate) fn simple(&self) -> PathBuf {
+        self.write(
+            "simple.c",
+            "#include <stdio.h>\n#include \"greet-1/include/greet.h\"\n\
+             int main(void) { char g[64]; puts(greet((struct greeting *)g)); return 0; }\n",
+        );
+        fs::create_dir_all(self.path("simple-1/bin")).expect("a directory");
+        self.sh("cc -o simple-1/bin/simple simple.c greet-1/lib/libgreet.so.1");
+        self.path("simple-1")
+    }
+
     /// Takes a tree in; the host brings its C library.
     pub(crate) fn import(&self, tree: &Path) -> super::Ran {
         let host = ["--host", "libc.so.6", "--host", "ld-linux-x86-64.so.2"];

@@ -44,6 +44,9 @@ pub struct Native {
     /// and then made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
+    /// Commands that must succeed wherever it is linked, for `/bin/sh`, with its own programs first on `PATH`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<String>,
 }
 
 impl Native {

@@ -50,6 +50,8 @@ pub struct Description {
     pub host: Vec<String>,
     /// What its origin promises of its libraries: control files with their names.
     pub promises: Vec<(TreePath, Vec<u8>)>,
+    /// Commands that must succeed wherever it is linked.
+    pub checks: Vec<String>,
 }
 
 /// A library that another component offers.

@@ -68,6 +68,7 @@ impl Tree {
             anchored: found.anchored,
             holes: found.holes,
             fixed: found.fixed,
+            checks: of.checks.clone(),
         };
         let describe = |tree, control| Manifest {
             format: NATIVE_FORMAT,

@@ -23,6 +23,7 @@ pub(crate) fn advance(store: &Store, lock: &WriteLock) -> View {
         reason: "a test".into(),
         requested: Vec::new(),
         packages: Vec::new(),
+        bindings: Vec::new(),
         layers: Layers { base, delta: None },
         capture: None,
         warnings: Vec::new(),
@@ -35,6 +36,7 @@ pub(crate) fn advance(store: &Store, lock: &WriteLock) -> View {
         aleph: "/aleph".into(),
         lock: None,
     };
-    view.advance(store, lock, draft).unwrap();
+    let generation = view.write(store, lock, draft).unwrap();
+    view.switch(lock, generation.number).unwrap();
     view
 }

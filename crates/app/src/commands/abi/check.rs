@@ -3,7 +3,7 @@
 use aleph_abi::Effect;
 use serde_json::json;
 
-use super::{code, coloured, effect_name, evidence_names, reason, verdict_name};
+use super::{code, coloured, effect_name, evidence_names, reason};
 use crate::{
     commands::history,
     failure::{Failure, Outcome},
@@ -30,7 +30,7 @@ pub(super) fn check(host: &Host, printer: &Printer, number: Option<u32>) -> Outc
         "programs": checked.programs, "libraries": checked.libraries,
     });
     let head = json!({
-        "verdict": verdict_name(checked.verdict),
+        "verdict": checked.verdict.as_str(),
         "evidence": evidence_names(&checked.evidence),
         "reasons": checked.reasons.iter().map(reason).collect::<Vec<_>>(),
     });

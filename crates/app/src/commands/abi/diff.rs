@@ -3,7 +3,7 @@
 use aleph_abi::{Change, Effect, Judgement};
 use serde_json::json;
 
-use super::{by, code, coloured, effect_name, evidence_names, reason, verdict_name};
+use super::{by, code, coloured, effect_name, evidence_names, reason};
 use crate::{
     failure::Outcome,
     host::Host,
@@ -22,13 +22,13 @@ pub(super) fn diff(host: &Host, printer: &Printer, request: &Request<'_>) -> Out
         "old": request.old, "new": request.new, "timings_ms": report.timings,
         "verdicts": report.judged.iter().map(|judged| json!({
             "library": judged.library, "consumer": judged.consumer,
-            "verdict": verdict_name(judged.judgement.verdict),
+            "verdict": judged.judgement.verdict.as_str(),
             "evidence": evidence_names(&judged.judgement.evidence),
             "reasons": judged.judgement.reasons.iter().map(reason).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     });
     let head = json!({
-        "verdict": verdict_name(report.overall.verdict),
+        "verdict": report.overall.verdict.as_str(),
         "evidence": evidence_names(&report.overall.evidence),
         "reasons": report.overall.reasons.iter().map(reason).collect::<Vec<_>>(),
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aleph_abi::{Effect, Verdict};
 use serde_json::{Value, json};
 
-use super::{by, coloured, effect_name, evidence_names, reason, verdict_name};
+use super::{by, coloured, effect_name, evidence_names, reason};
 use crate::{
     ops::abi::impact::{Affected, Impact},
     output::count,
@@ -18,7 +18,7 @@ const SHOWN: usize = 8;
 pub(in crate::commands) fn values(impact: &Impact) -> Vec<Value> {
     let one = |affected: &Affected| {
         json!({
-            "package": affected.package, "verdict": verdict_name(affected.judgement.verdict),
+            "package": affected.package, "verdict": affected.judgement.verdict.as_str(),
             "evidence": evidence_names(&affected.judgement.evidence),
             "reasons": affected.judgement.reasons.iter().map(reason).collect::<Vec<_>>(),
         })
@@ -50,7 +50,7 @@ pub(in crate::commands) fn human(impact: &Impact) -> String {
     }
     if !impact.absent.is_empty() {
         let names = impact.absent.join(", ");
-        text.push_str(&format!("not judged before they are in the store: {names}\n"));
+        text.push_str(&format!("judged when it is fetched, and refused if it breaks anything: {names}\n"));
     }
     text
 }

@@ -63,14 +63,6 @@ fn code(verdict: Verdict) -> ExitCode {
     }
 }
 
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Relink => "relink",
-        Verdict::Rebuild => "rebuild",
-        Verdict::Unknown => "unknown",
-    }
-}
-
 fn coloured(verdict: Verdict) -> String {
     match verdict {
         Verdict::Relink => green("relink"),
@@ -79,18 +71,8 @@ fn coloured(verdict: Verdict) -> String {
     }
 }
 
-fn evidence_name(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Symbols => "symbols",
-        Evidence::Types => "types",
-        Evidence::Headers => "headers",
-        Evidence::Static => "static",
-        Evidence::Declared => "declared",
-    }
-}
-
 pub(in crate::commands) fn evidence_names(evidence: &[Evidence]) -> Vec<&'static str> {
-    evidence.iter().copied().map(evidence_name).collect()
+    evidence.iter().map(|evidence| evidence.as_str()).collect()
 }
 
 /// ` (by symbols, types)`, or nothing.

@@ -80,6 +80,7 @@ mod tests {
                 size: 1,
                 file: String::new(),
                 requested: false,
+                kept_for: None,
                 slots: words[3..].iter().map(|slot| ((*slot).to_owned(), format!("{slot}:x"))).collect(),
             }
         };

@@ -14,7 +14,7 @@ use aleph_view::Generation;
 
 use self::tree::Tree;
 use super::stored::{Found, Stored};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome, UNSATISFIABLE};
 
 /// What was found.
 pub(crate) struct Checked {
@@ -23,18 +23,43 @@ pub(crate) struct Checked {
     pub(crate) verdict: Verdict,
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) reasons: Vec<Change>,
+    /// What programs lack that were there before and lacked nothing of it.
+    pub(crate) lost: Vec<String>,
+}
+
+impl Checked {
+    fn nothing() -> Self {
+        Self {
+            programs: 0,
+            libraries: 0,
+            verdict: Verdict::Relink,
+            evidence: vec![Evidence::Symbols],
+            reasons: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+}
+
+/// Fails if programs that stay in a view's tree would lack what they had. Says what new ones lack, in words. What runs from
+/// the store is not looked at: each of its bindings was judged, or is the one that it was made with.
+pub(crate) fn gate(stored: &Stored, generation: &Generation, before: Option<&Generation>) -> Outcome<Vec<String>> {
+    let mut checked = Checked::nothing();
+    let before = before.map(|before| State::read(stored, before, false)).transpose()?;
+    State::read(stored, generation, false)?.check(before.as_ref(), &mut checked);
+    if let [first, others @ ..] = checked.lost.as_slice() {
+        let more = if others.is_empty() { String::new() } else { format!(" (and {} like that)", others.len()) };
+        return Err(Failure::new(format!("{first}{more}, and did not lack it before"))
+            .with_code(UNSATISFIABLE)
+            .hint("the view stays what it was; `--accept-breaks` changes it all the same"));
+    }
+    let breaks = checked.reasons.into_iter().filter(|change| change.effect == Effect::Breaks);
+    Ok(breaks.map(|change| change.text).collect())
 }
 
 /// Checks a generation, and against another, that was before it, what is bound otherwise now: what runs in its tree, and
 /// what runs from the store.
 pub(crate) fn check(stored: &Stored, generation: &Generation, before: Option<&Generation>) -> Outcome<Checked> {
-    let mut checked = Checked {
-        programs: 0,
-        libraries: 0,
-        verdict: Verdict::Relink,
-        evidence: vec![Evidence::Symbols],
-        reasons: Vec::new(),
-    };
+    let mut checked = Checked::nothing();
     for is_native in [false, true] {
         let state = |generation: &Generation| State::read(stored, generation, is_native);
         let before = before.map(state).transpose()?;
@@ -71,8 +96,8 @@ struct State {
     tree: Tree,
     /// Path and facts, sorted by path.
     files: Vec<(String, std::sync::Arc<Facts>)>,
-    /// What cannot be read.
-    unread: Vec<Change>,
+    /// What cannot be read: path and why.
+    unread: Vec<(String, String)>,
 }
 
 impl State {
@@ -98,10 +123,7 @@ impl State {
             let path = format!("/{path}");
             match found {
                 Found::Ok(facts) => known.push((path, facts)),
-                Err(why) => {
-                    let text = format!("{path} cannot be read: {why}");
-                    unread.push(Change { effect: Effect::Unclear, symbol: String::new(), text });
-                }
+                Err(why) => unread.push((path, why.to_string())),
             }
         }
         Ok(Self { tree, files: known, unread })
@@ -117,14 +139,20 @@ impl State {
         let earlier = |file: usize| Some((then.as_ref()?, then.as_ref()?.process(then_at(&self.files[file].0)?)));
         let (programs, libraries) = self.roots();
         let (mut used, mut known) = (HashSet::new(), HashSet::new());
-        checked.reasons.extend(self.unread.iter().cloned());
+        let unread = self.unread.iter().map(|(path, why)| format!("{path} cannot be read: {why}"));
+        checked.reasons.extend(unread.map(|text| change(Effect::Unclear, text)));
         for &program in &programs {
             let mut process = space.process(program);
             process.problems.retain(|problem| !self.is_hosts(problem));
             used.extend(space.members(&process).map(|member| member.path.to_owned()));
-            let new = process.problems.iter().filter(|problem| known.insert((*problem).clone()));
-            checked.reasons.extend(new.map(|problem| change(Effect::Breaks, problem.to_string())));
+            let new: Vec<&Problem> =
+                process.problems.iter().filter(|problem| known.insert((*problem).clone())).collect();
+            checked.reasons.extend(new.iter().map(|problem| change(Effect::Breaks, problem.to_string())));
             if let Some((then, was)) = earlier(program) {
+                // Of what cannot be read nobody knows what it has.
+                let is_blind = process.problems.iter().any(|problem| self.is_unread(problem));
+                let lost = new.iter().filter(|problem| !is_blind && !was.problems.contains(problem));
+                checked.lost.extend(lost.map(|problem| problem.to_string()));
                 let diverted = space.diverted(&process, &was, then);
                 checked.reasons.extend(diverted.iter().map(|problem| change(Effect::Unclear, problem.to_string())));
             }
@@ -139,6 +167,13 @@ impl State {
         }
         checked.programs += programs.len();
         checked.libraries += libraries.len();
+    }
+
+    /// Whether it says that something is missing which is there and cannot be read.
+    fn is_unread(&self, problem: &Problem) -> bool {
+        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let missing = problem.soname().map(name);
+        missing.is_some_and(|missing| self.unread.iter().any(|(path, _)| name(path) == missing))
     }
 
     /// Whether it says that something is missing which the host brings.

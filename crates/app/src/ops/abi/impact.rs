@@ -1,11 +1,11 @@
 //! What a change of a view means for the packages that stay as they are, before it is made.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use aleph_abi::{Judgement, Verdict};
 use aleph_component::ComponentId;
 use aleph_store::ComponentRow;
-use aleph_view::Pinned;
+use aleph_view::{Demand, Pinned};
 
 use super::{
     judging::{TypesFrom, Work, combine},
@@ -15,7 +15,6 @@ use super::{
 use crate::{
     failure::{Failure, Outcome, UNSATISFIABLE},
     host::Host,
-    ops::native::Natives,
 };
 
 /// The components of a view's packages, by what names these among the packages of one view. `None`: not in the store yet.
@@ -26,8 +25,8 @@ pub(crate) struct Affected {
     /// What names it in its view.
     pub(crate) package: String,
     pub(crate) judgement: Judgement,
-    /// Whether it is linked here, rather than by a distribution that tries its packages together.
-    pub(crate) is_native: bool,
+    /// What it uses: the provider's name and what it is then, with the verdict for just that.
+    pub(crate) uses: Vec<(String, ComponentId, Judgement)>,
 }
 
 /// What a change means.
@@ -39,10 +38,10 @@ pub(crate) struct Impact {
 }
 
 impl Impact {
-    /// Fails if a package that stays would not work any more, or if that cannot be told of a native one: nobody tried it.
-    pub(crate) fn refuse_breaks(&self) -> Outcome<()> {
+    /// Fails if a package that stays would not work any more; where the types are demanded, also if that cannot be told.
+    pub(crate) fn refuse_breaks(&self, demand: Demand) -> Outcome<()> {
         let fails = |one: &&Affected| one.judgement.verdict == Verdict::Rebuild;
-        let is_unproven = |one: &&Affected| one.is_native && one.judgement.verdict == Verdict::Unknown;
+        let is_unproven = |one: &&Affected| demand == Demand::Types && one.judgement.verdict == Verdict::Unknown;
         let (broken, what) = match self.affected.iter().filter(fails).count() {
             0 => (self.affected.iter().filter(is_unproven).collect::<Vec<_>>(), "may not work any more"),
             _ => (self.affected.iter().filter(fails).collect(), "would not work any more"),
@@ -55,70 +54,38 @@ impl Impact {
             .with_code(UNSATISFIABLE)
             .hint("`--accept-breaks` changes the view all the same; -n shows what each package would meet"))
     }
+
+    /// Adds what uses something, by package.
+    pub(crate) fn add(&mut self, package: &str, provider: (String, ComponentId), judgement: Judgement) {
+        let used = (provider.0, provider.1, judgement.clone());
+        match self.affected.iter_mut().find(|known| known.package == package) {
+            Some(known) => {
+                known.judgement = combine([&known.judgement, &judgement].into_iter());
+                known.uses.push(used);
+            }
+            None => self.affected.push(Affected { package: package.to_owned(), judgement, uses: vec![used] }),
+        }
+    }
 }
 
-/// What a view holds.
+/// What evidence is looked for: the types only where they are demanded or where nobody promises anything.
+pub(super) fn evidence(demand: Demand, is_promised: bool) -> (TypesFrom<'static>, bool) {
+    match demand {
+        Demand::Symbols => (TypesFrom::Nowhere, true),
+        Demand::Declared if is_promised => (TypesFrom::Nowhere, false),
+        Demand::Declared | Demand::Types => (TypesFrom::DebugInformation(&[]), false),
+    }
+}
+
+/// What a view holds in its tree.
 pub(crate) fn holding(packages: &[Pinned]) -> Holding {
-    packages.iter().map(|package| (package.key(), Some(package.component))).collect()
+    let foreign = packages.iter().filter(|package| !package.is_native());
+    foreign.map(|package| (package.key(), Some(package.component))).collect()
 }
 
-/// Judges every package that is in both holdings for each library that is another one then, or gone; and every native
-/// package that is not linked to what it was made with. By symbols and by what packages declare; where they declare
-/// nothing, by the types in the libraries' debug information.
-pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
-    let mut impact = changed(host, before, after)?;
-    if !impact.absent.is_empty() {
-        return Ok(impact);
-    }
-    for ((provider, made_with), consumers) in unlike_made(host, before, after)? {
-        let mut assumed = after.clone();
-        assumed.insert(provider, Some(made_with));
-        let found = changed(host, &assumed, after)?.affected;
-        for one in found.into_iter().filter(|one| consumers.contains(&one.package)) {
-            match impact.affected.iter_mut().find(|known| known.package == one.package) {
-                Some(known) => known.judgement = combine([&known.judgement, &one.judgement].into_iter()),
-                None => impact.affected.push(one),
-            }
-        }
-    }
-    impact.affected.sort_by(|a, b| a.package.cmp(&b.package));
-    Ok(impact)
-}
-
-/// What fills a slot otherwise than when its consumers were made: the provider's key and what they were made with, and the
-/// consumers' keys. Not what the view has already, nor what it leaves just now.
-fn unlike_made(
-    host: &Host,
-    before: &Holding,
-    after: &Holding,
-) -> Outcome<BTreeMap<(String, ComponentId), BTreeSet<String>>> {
-    let mut unlike: BTreeMap<(String, ComponentId), BTreeSet<String>> = BTreeMap::new();
-    let store = host.store_to_read()?;
-    let mut natives = Natives::read(&store)?;
-    let rows: HashMap<ComponentId, ComponentRow> = natives.rows().map(|row| (row.id, row.clone())).collect();
-    let row = |id: &Option<ComponentId>| id.and_then(|id| rows.get(&id));
-    let providers: HashMap<&str, (&String, &ComponentRow)> =
-        after.iter().filter_map(|(key, id)| row(id).map(|row| (row.name.as_str(), (key, row)))).collect();
-    for (key, id) in after {
-        let Some(consumer) = row(id) else { continue };
-        let stays = before.get(key) == Some(id);
-        for (slot, filled) in &natives.native(consumer)?.1.slots {
-            let (Some(made_with), Some((provider, now))) = (filled.built_with, providers.get(slot.as_str())) else {
-                continue;
-            };
-            let was = before.get(*provider).copied().flatten();
-            let is_known = stays && (was == Some(now.id) || was == Some(made_with));
-            // What is no longer in the store cannot be looked at: what the view had in its place was.
-            if made_with != now.id && !is_known && rows.contains_key(&made_with) {
-                unlike.entry(((*provider).clone(), made_with)).or_default().insert(key.clone());
-            }
-        }
-    }
-    Ok(unlike)
-}
-
-/// Judges every package that is in both holdings for each library that is another one then.
-fn changed(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
+/// Judges every package that is in both holdings for each library that is another one then, or gone. By symbols and by what
+/// packages declare; where they declare nothing, by the types in the libraries' debug information.
+pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding, demand: Demand) -> Outcome<Impact> {
     if before.is_empty() {
         return Ok(Impact::default());
     }
@@ -144,9 +111,8 @@ fn changed(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
     let components =
         ids.into_iter().flatten().map(|id| rows.of(id).cloned()).collect::<Outcome<Vec<ComponentRow>>>()?;
     let stay = stored.sides(&components)?;
-    let natives: HashSet<ComponentId> = stored.store().native_rows()?.into_iter().map(|row| row.id).collect();
     let others = [&leaving, &coming].map(|with| stay.iter().chain(with.values()).collect::<Vec<&Side>>());
-    let mut verdicts: BTreeMap<usize, Vec<Judgement>> = BTreeMap::new();
+    let mut impact = Impact::default();
     for (key, old) in &leaving {
         let new = coming.get(key).unwrap_or(&none);
         let (packages, consumers): (Vec<usize>, Vec<(&Side, &Binary)>) = stay
@@ -160,28 +126,32 @@ fn changed(host: &Host, before: &Holding, after: &Holding) -> Outcome<Impact> {
         }
         // What a maintainer promises is relied on; what nobody promises has to be seen.
         let is_promised = old.package.as_ref().is_some_and(|package| !package.shlibs.is_empty());
+        let (types, accept_symbols) = evidence(demand, is_promised);
         let work = Work {
             old,
             new,
             consumers: &consumers,
             others: [&others[0], &others[1]],
             places: &[],
-            types: if is_promised { TypesFrom::Nowhere } else { TypesFrom::DebugInformation(&[]) },
+            types,
             headers: None,
             known: &[],
-            accept_symbols: false,
+            accept_symbols,
         };
+        let mut verdicts: BTreeMap<usize, Vec<Judgement>> = BTreeMap::new();
         for judged in work.judge().into_iter().filter(|judged| judged.judgement.is_used) {
             let package = packages[judged.consumer.expect("there are consumers")];
             verdicts.entry(package).or_default().push(judged.judgement);
         }
+        // Of a provider that goes, what came in its place is not known.
+        let to = after.get(key).copied().flatten().or_else(|| before.get(key).copied().flatten());
+        let (name, to) = (key.split(':').next().unwrap_or(key), to.expect("it was in one of them"));
+        for (package, judgements) in verdicts {
+            impact.add(staying[package], (name.to_owned(), to), combine(judgements.iter()));
+        }
     }
-    let affected = verdicts.into_iter().map(|(package, judgements)| Affected {
-        package: staying[package].clone(),
-        judgement: combine(judgements.iter()),
-        is_native: natives.contains(&components[package].id),
-    });
-    Ok(Impact { affected: affected.collect(), absent })
+    impact.affected.sort_by(|a, b| a.package.cmp(&b.package));
+    Ok(impact)
 }
 
 /// What the store says of its components.
@@ -198,7 +168,7 @@ impl Rows {
 }
 
 /// Whether the dynamic linker loads a library of this provider for it.
-fn needs(consumer: &Binary, provider: &Side) -> bool {
+pub(super) fn needs(consumer: &Binary, provider: &Side) -> bool {
     let is_needed = |library: &Binary| {
         library.facts.platform() == consumer.facts.platform()
             && library.facts.soname().is_some_and(|soname| consumer.facts.needed().any(|needed| needed == soname))

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod impact;
 pub(crate) mod judging;
+pub(crate) mod moved;
 pub(crate) mod pairs;
 pub(crate) mod side;
 pub(crate) mod stored;
