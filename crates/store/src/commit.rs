@@ -11,12 +11,12 @@ use aleph_component::{ComponentId, Linked, PackageId, StoreName};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{
-    ComponentRow, Staged, Staging, Store, StoreError, WriteLock,
+    ComponentRow, Staged, Store, StoreError, WriteLock,
     db::{insert_component, insert_origin, insert_package},
     error::Context,
     fs::{sync_file_system, sync_parent},
     layout::{COMPONENT_LINK, LINKS},
-    native::Symlinks,
+    native::{Contents, FILLED, Symlinks, Written},
     stage::seal,
 };
 
@@ -117,13 +117,18 @@ impl Store {
             Some(name) => Ok((*name).to_owned()),
             None => self.package_name(id),
         };
-        let write = |links: &mut Symlinks, linked: &&Linked| -> Result<_, StoreError> {
+        let derived = self.derived();
+        let at_hand = || (Symlinks::default(), Written::new(self, &staging, Some(&derived)));
+        let write = |(links, contents): &mut (Symlinks, Written<'_>), linked: &&Linked| -> Result<_, StoreError> {
             let (directory, name) = (staging.fresh(), names[&linked.id]);
-            self.write_package((&staging, links), &directory, (linked, name), name_of)?;
-            Ok((directory, self.layout().entry(&StoreName::new(linked.id, name))))
+            self.write_package((links, contents), &directory, (linked, name), name_of)?;
+            let to = self.layout().entry(&StoreName::new(linked.id, name));
+            Ok(((directory, to), std::mem::take(&mut contents.fresh)))
         };
-        let moves = crate::parallel::map(&missing, Symlinks::default, write)?;
+        let (moves, fresh): (Vec<_>, Vec<_>) = crate::parallel::map(&missing, at_hand, write)?.into_iter().unzip();
         self.move_in(lock, moves)?;
+        let fresh = fresh.into_iter().flatten().map(|(key, head, rest)| (*key.as_bytes(), head, rest));
+        derived.put(FILLED, &fresh.collect::<Vec<_>>());
         self.recorded(lock, |db| missing.iter().try_for_each(|linked| insert_package(db, linked)))
     }
 
@@ -159,7 +164,7 @@ impl Store {
     /// that of its component.
     pub(crate) fn write_package(
         &self,
-        (staging, symlinks): (&Staging<'_>, &mut Symlinks),
+        (made, contents): (&mut Symlinks, &mut dyn Contents),
         directory: &Path,
         (linked, name): (&Linked, &str),
         name_of: impl Fn(&PackageId) -> Result<String, StoreError>,
@@ -169,16 +174,15 @@ impl Store {
         fs::create_dir(&links).context("create", &links)?;
         let open = fs::File::open(&links).context("open", &links)?;
         let mut link = |slot: &str, target: &StoreName| {
-            symlinks
-                .make(&format!("../../{target}"), open.as_fd(), links.join(slot))
-                .context("create", links.join(slot))
+            made.make(&format!("../../{target}"), open.as_fd(), links.join(slot)).context("create", links.join(slot))
         };
         let component = StoreName::new(linked.component, name);
         link(COMPONENT_LINK, &component)?;
         for (slot, provider) in &linked.bindings {
             link(slot, &StoreName::new(provider, &name_of(provider)?))?;
         }
-        self.write_own((staging, symlinks), directory, &self.own_tree(linked, &component, name_of)?)?;
+        let own = self.own_tree(linked, &component, name_of, contents)?;
+        self.write_own(made, directory, &own)?;
         seal(&links)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     error::Context,
     fs::{sync_file_system, sync_parent},
     layout::META,
-    native::Symlinks,
+    native::{Looked, Symlinks, Written},
     stage::seal,
     verify::contents::hash_file,
 };
@@ -85,11 +85,13 @@ impl Store {
             self.refill_from(&mut lacking, &root, &manifest.tree)?;
             self.refill_from(&mut lacking, &root.join(META).join("control"), &manifest.control)?;
         }
+        let mut contents = Looked::default();
         for linked in self.packages()?.into_values() {
             let name = StoreName::new(linked.id, &self.package_name(&linked.id)?);
             let component = StoreName::new(linked.component, &self.component_row(&linked.component)?.name);
-            let Ok(own) = self.own_tree(&linked, &component, |id| self.package_name(id)) else { continue };
-            self.refill_from(&mut lacking, &self.layout().entry(&name), &own.entries)?;
+            let own = self.own_tree(&linked, &component, |id| self.package_name(id), &mut contents);
+            let Ok(own) = own else { continue };
+            self.refill_from(&mut lacking, &self.layout().entry(&name), &own)?;
         }
         let trees = self.layout().trees();
         for tree in fs::read_dir(&trees).context("read", &trees)? {
@@ -177,9 +179,12 @@ impl Store {
         let staging = self.stage(lock)?;
         let directory = staging.fresh();
         let component = self.component_row(&linked.component)?.name;
-        self.write_package((&staging, &mut Symlinks::default()), &directory, (&linked, &component), |id| {
-            self.package_name(id)
-        })?;
+        self.write_package(
+            (&mut Symlinks::default(), &mut Written::new(self, &staging, None)),
+            &directory,
+            (&linked, &component),
+            |id| self.package_name(id),
+        )?;
         self.put_in_place(&directory, &target)?;
         seal(&target)?;
         Ok(true)

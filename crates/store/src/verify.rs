@@ -254,7 +254,7 @@ impl Store {
     /// What a package has beyond its links, as its component has it; nothing if that cannot be told.
     fn own_entries(&self, links: &Links) -> Option<Vec<Entry>> {
         let name_of = |id: &PackageId| Ok(links.names[id].clone());
-        self.own_tree(&links.linked, &links.component, name_of).ok().map(|own| own.entries)
+        self.own_tree(&links.linked, &links.component, name_of, &mut crate::native::Looked::default()).ok()
     }
 
     fn look_at_tree(&self, name: &str, inodes: &Inodes) -> Result<Suspicions, StoreError> {

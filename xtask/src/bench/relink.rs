@@ -1,4 +1,4 @@
-//! Moving everything that is linked to glibc to another one.
+//! Moving everything that is linked to a library to another one.
 
 use std::{
     cell::RefCell,
@@ -22,9 +22,8 @@ use super::{
 };
 use crate::tool::{Outcome, output};
 
-/// The library that moves, and what names it in the view.
-const LIBRARY: &str = "libc6";
-const KEY: &str = "libc6:x86_64";
+/// The libraries that move, one after the other.
+const LIBRARIES: [&str; 4] = ["libc6", "libssl3", "zlib1g", "libexpat1"];
 /// The view that everything is in.
 const VIEW: &str = "world";
 /// How often a program is started.
@@ -32,45 +31,35 @@ const STARTS: usize = 200;
 
 pub(super) fn run(bench: &Bench) -> Outcome<Section> {
     let world = World::make(bench)?;
-    let (whole, floors, written) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()), RefCell::new(0));
-    let contenders = vec![
-        Contender::new("aleph: relink", |round| {
-            let (link, process, bytes, directories) = world.update(bench, round)?;
-            let floor = world.floor(bench, &directories)?;
-            if round > 0 {
-                whole.borrow_mut().push(process);
-                floors.borrow_mut().push(floor);
-                *written.borrow_mut() = bytes;
-            }
-            Ok(link)
-        }),
-        Contender::new("copy, scan and rewrite every file", |_| world.graft(bench, Untouched::Copied)),
-        Contender::new("the same, linking to what does not change", |_| world.graft(bench, Untouched::Linked)),
-    ];
-    let mut series = in_turn(bench.rounds.unwrap_or(5), contenders)?;
-    series.push(Series::of("floor: its directories, links and symbolic links", floors.into_inner()));
-    series.push(Series::of("aleph update, whole process", whole.into_inner()));
+    let (mut series, mut targets, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    for library in LIBRARIES {
+        let moving = world.moving(bench, library)?;
+        let (measured, written) = moving.measure(bench)?;
+        let [relink, synced, linked, copied, floor, whole] = &measured[..] else { return Err("six were".into()) };
+        targets.extend([
+            Target::ratio(relink, synced, 1.0 / 20.0),
+            Target::ratio(relink, linked, 1.0 / 10.0),
+            Target::ratio(relink, copied, 1.0 / 20.0),
+            Target::ratio(relink, floor, 3.0),
+            Target::memory(whole),
+        ]);
+        notes.push(format!(
+            "{library}: {} packages are linked to it directly or through others; Aleph wrote {} MiB, programs whose \
+             interpreter is another one.",
+            moving.dependents.len() - 1,
+            written >> 20
+        ));
+        series.extend(measured);
+    }
     let starts = world.starts(bench)?;
-    let [relink, copy, link, floor, whole] = &series[..] else { return Err("five were measured".into()) };
-    let mut targets = vec![
-        Target::ratio(relink, copy, 1.0 / 20.0),
-        Target::ratio(relink, link, 1.0 / 10.0),
-        Target::ratio(relink, floor, 3.0),
-        Target::memory(whole),
-    ];
     targets.extend(starts.chunks(2).map(|pair| Target::ratio(&pair[0], &pair[1], 1.0)));
     let about = format!(
-        "{} packages as native components, {} of them linked to {LIBRARY} directly or through others; `aleph update {LIBRARY}` in\n\
-         a view with all of them, to a {LIBRARY} that is another component each time. It tells how long linking took, the sync\n\
-         included; the whole process also judges every consumer. The peers make the same packages again and sync nothing. Then programs\n\
-         are started {STARTS} times, through `.link` and as the host has them.",
-        world.packages,
-        world.dependents.len(),
+        "{} packages as native components; `aleph update LIBRARY` in a view with all of them, to one that is another component\n\
+         each time. It tells how long linking took, until it is on the disk; the whole process also judges every consumer. The\n\
+         peers make the same packages again, two of them until that is on the disk, too. Then programs are started {STARTS} times,\n\
+         through `.link` and as the host has them.",
+        world.generation.len(),
     );
-    let notes = vec![format!(
-        "Aleph wrote {} MiB: the programs, whose interpreter is another one.",
-        written.into_inner() >> 20
-    )];
     series.extend(starts);
     Ok(Section { about, series, targets, notes })
 }
@@ -78,9 +67,15 @@ pub(super) fn run(bench: &Bench) -> Outcome<Section> {
 /// A store in which everything is native.
 struct World {
     store: PathBuf,
+    generation: BTreeMap<String, Pinned>,
+}
+
+/// A library of it that moves.
+struct Moving<'a> {
+    world: &'a World,
+    library: &'static str,
     archive: PathBuf,
     version: String,
-    packages: usize,
     /// The components of what is linked to the library, itself included.
     dependents: Vec<PathBuf>,
     /// Files in them that are linked to something.
@@ -95,11 +90,16 @@ impl World {
         let names: Vec<String> =
             archives.iter().map(|archive| Ok(format!("store:{}", package_name(archive)?))).collect::<Outcome<_>>()?;
         process(&bench.work, bench.aleph(&store).args(["--quiet", "--view", VIEW, "add"]).args(&names))?;
-        let generation = generation(&store)?;
-        let mut users = BTreeSet::from([KEY.to_owned()]);
+        Ok(Self { generation: generation(&store)?, store })
+    }
+
+    fn moving(&self, bench: &Bench, library: &'static str) -> Outcome<Moving<'_>> {
+        let key = format!("{library}:x86_64");
+        let mut users = BTreeSet::from([key.clone()]);
         loop {
             let is_user = |package: &Pinned| package.slots.iter().any(|slot| users.contains(slot));
-            let more: Vec<String> = generation
+            let more: Vec<String> = self
+                .generation
                 .iter()
                 .filter(|(key, package)| !users.contains(*key) && is_user(package))
                 .map(|(key, _)| key.clone())
@@ -109,11 +109,10 @@ impl World {
             }
             users.extend(more);
         }
-        let library = generation.get(KEY).ok_or("the closure has no libc6")?;
-        let version = library.version.clone();
-        let is_library = |archive: &&PathBuf| package_name(archive).is_ok_and(|name| name == LIBRARY);
-        let archive = archives.iter().find(is_library).ok_or("the closure has no libc6")?.clone();
-        let component = |key: &String| store.join("store").join(&generation[key].component);
+        let version = self.generation.get(&key).ok_or("the closure lacks a library")?.version.clone();
+        let is_library = |archive: &&PathBuf| package_name(archive).is_ok_and(|name| name == library);
+        let archive = bench.closure()?.archives.iter().find(is_library).ok_or("the closure lacks a library")?.clone();
+        let component = |key: &String| self.store.join("store").join(&self.generation[key].component);
         let dependents: Vec<PathBuf> = users.iter().map(component).collect();
         let mut touched = HashSet::new();
         for dependent in &dependents {
@@ -122,31 +121,94 @@ impl World {
             let anchored = header["native"]["anchored"].as_array().ok_or("a component that is not native")?;
             touched.extend(anchored.iter().filter_map(Value::as_str).map(|path| dependent.join(path)));
         }
-        Ok(Self { packages: generation.len(), store, archive, version, dependents, touched })
+        Ok(Moving { world: self, library, archive, version, dependents, touched })
+    }
+
+    /// Programs of the view and of the host, in turn.
+    fn starts(&self, bench: &Bench) -> Outcome<Vec<Series>> {
+        let bin = self.store.join("views").join(VIEW).join("current/bin");
+        let mut contenders = Vec::new();
+        for (name, arguments) in
+            [("git", &["--version"][..]), ("python3.11", &["-c", "pass"]), ("openssl", &["version"])]
+        {
+            let places = [("store", bin.join(name)), ("host", Path::new("/usr/bin").join(name))];
+            if places.iter().any(|(_, path)| !path.exists()) {
+                continue;
+            }
+            for (place, path) in places {
+                contenders.push(Contender::new(format!("{name} {} of the {place}", arguments.join(" ")), move |_| {
+                    Ok(process(&bench.work, Command::new(&path).args(arguments))?.sample)
+                }));
+            }
+        }
+        in_turn(STARTS, contenders)
+    }
+}
+
+impl Moving<'_> {
+    /// Aleph; copying and linking until that is on the disk; copying until it is written; the floor; Aleph's whole process.
+    /// And how many bytes Aleph wrote.
+    fn measure(&self, bench: &Bench) -> Outcome<(Vec<Series>, u64)> {
+        let library = self.library;
+        let (whole, floors, unsynced) = (RefCell::default(), RefCell::default(), RefCell::<Vec<Sample>>::default());
+        let written = RefCell::new(0);
+        let contenders = vec![
+            Contender::new(format!("aleph: relink {library}"), |round| {
+                let (link, process, bytes, directories) = self.update(bench, round)?;
+                let floor = self.floor(bench, &directories)?;
+                if round > 0 {
+                    RefCell::<Vec<Sample>>::borrow_mut(&whole).push(process);
+                    RefCell::<Vec<Sample>>::borrow_mut(&floors).push(floor);
+                    *written.borrow_mut() = bytes;
+                }
+                Ok(link)
+            }),
+            Contender::new(format!("{library}: copy, scan and rewrite, to the disk"), |round| {
+                let (written, synced) = self.graft(bench, Untouched::Copied)?;
+                if round > 0 {
+                    unsynced.borrow_mut().push(written);
+                }
+                Ok(synced)
+            }),
+            Contender::new(format!("{library}: the same, linking to what does not change, to the disk"), |_| {
+                Ok(self.graft(bench, Untouched::Linked)?.1)
+            }),
+        ];
+        let mut series = in_turn(bench.rounds.unwrap_or(5), contenders)?;
+        series
+            .push(Series::of(format!("{library}: copy, scan and rewrite, not yet on the disk"), unsynced.into_inner()));
+        series.push(Series::of(format!("{library}: its directories, links and symbolic links"), floors.into_inner()));
+        series.push(Series::of(format!("aleph update {library}, whole process"), whole.into_inner()));
+        Ok((series, written.into_inner()))
     }
 
     /// Takes the library in as another component and updates to it. Gives what linking and the whole took, how much was
     /// written, and the directories that were made.
     fn update(&self, bench: &Bench, round: usize) -> Outcome<(Sample, Sample, u64, Vec<PathBuf>)> {
+        let store = &self.world.store;
         let version = format!("{}.{round}", self.version);
         let import = ["--quiet", "import", "--prefix", "/", "--version", &version];
-        process(&bench.work, bench.aleph(&self.store).args(import).arg(&self.archive))?;
-        let before = (entries(&self.store)?, stored(bench, &self.store)?);
+        process(&bench.work, bench.aleph(store).args(import).arg(&self.archive))?;
+        let before = (entries(store)?, stored(bench, store)?);
         super::measure::settle();
-        let update = ["--format", "json", "--view", VIEW, "update", LIBRARY];
-        let finished = process(&bench.work, bench.aleph(&self.store).args(update))?;
-        let made: Vec<PathBuf> = entries(&self.store)?.difference(&before.0).cloned().collect();
-        let written = stored(bench, &self.store)?.saturating_sub(before.1);
+        let update = ["--format", "json", "--view", VIEW, "update", self.library];
+        let finished = process(&bench.work, bench.aleph(store).args(update))?;
+        let made: Vec<PathBuf> = entries(store)?.difference(&before.0).cloned().collect();
+        let written = stored(bench, store)?.saturating_sub(before.1);
         Ok((Sample::phase(phase(&finished.stdout, "link")?), finished.sample, written, made))
     }
 
-    fn graft(&self, bench: &Bench, untouched: Untouched) -> Outcome<Sample> {
+    /// How long it takes until everything is written, and until it is on the disk.
+    fn graft(&self, bench: &Bench, untouched: Untouched) -> Outcome<(Sample, Sample)> {
         let to = bench.fresh();
+        super::measure::settle();
         let start = Instant::now();
         graft(&self.dependents, &self.touched, &to, untouched)?;
-        let taken = start.elapsed().as_secs_f64();
+        let written = start.elapsed().as_secs_f64();
+        process(&bench.work, Command::new("sync").arg("--file-system").arg(&to))?;
+        let synced = start.elapsed().as_secs_f64();
         discard(bench, &to)?;
-        Ok(Sample::phase(taken))
+        Ok((Sample::phase(written), Sample::phase(synced)))
     }
 
     /// The same names once more, by nothing but the system calls that make them.
@@ -170,26 +232,6 @@ impl World {
         let taken = start.elapsed().as_secs_f64();
         discard(bench, &to)?;
         Ok(Sample::phase(taken))
-    }
-
-    /// Programs of the view and of the host, in turn.
-    fn starts(&self, bench: &Bench) -> Outcome<Vec<Series>> {
-        let bin = self.store.join("views").join(VIEW).join("current/bin");
-        let mut contenders = Vec::new();
-        for (name, arguments) in
-            [("git", &["--version"][..]), ("python3.11", &["-c", "pass"]), ("openssl", &["version"])]
-        {
-            let places = [("store", bin.join(name)), ("host", Path::new("/usr/bin").join(name))];
-            if places.iter().any(|(_, path)| !path.exists()) {
-                continue;
-            }
-            for (place, path) in places {
-                contenders.push(Contender::new(format!("{name} {} of the {place}", arguments.join(" ")), move |_| {
-                    Ok(process(&bench.work, Command::new(&path).args(arguments))?.sample)
-                }));
-            }
-        }
-        in_turn(STARTS, contenders)
     }
 }
 

@@ -31,36 +31,36 @@ pub enum FillError {
     },
 }
 
-/// The content of a file with its holes filled. `holes` are those of this file, sorted; `target` gives the path that
-/// belongs into one, and `prefix` is the component's.
+/// Fills the holes in the content of a file. `holes` are those of this file, sorted; `target` gives the path that belongs
+/// into one, and `prefix` is the component's.
 ///
 /// # Errors
 /// If there is not room enough, or the content is not the one that the holes were found in.
 pub fn fill(
-    content: &[u8],
+    content: &mut Vec<u8>,
     holes: &[&Hole],
     prefix: &str,
     target: impl Fn(&Hole) -> String,
-) -> Result<Vec<u8>, FillError> {
-    let mut filled = Vec::with_capacity(content.len() + 64 * holes.len());
-    let mut done = 0;
+) -> Result<(), FillError> {
+    let mut ranges = Vec::with_capacity(holes.len());
     for hole in holes {
-        let range = range(hole, done, content.len());
-        let (start, end) =
-            range.ok_or_else(|| FillError::Short { path: hole.path.to_string(), offset: hole.offset })?;
-        filled.extend_from_slice(&content[done..start]);
-        let (old, path) = (&content[start..end], target(hole));
-        match hole.kind {
-            HoleKind::Text => filled.extend_from_slice(path.as_bytes()),
-            HoleKind::Bytes => padded(&mut filled, hole, path.as_bytes(), 1)?,
-            HoleKind::String => padded(&mut filled, hole, &moved(old, prefix, &path, 1), 1)?,
-            HoleKind::Wide16 => padded(&mut filled, hole, &moved(old, prefix, &path, 2), 2)?,
-            HoleKind::Wide32 => padded(&mut filled, hole, &moved(old, prefix, &path, 4), 4)?,
-        }
-        done = end;
+        let done = ranges.last().map_or(0, |(_, end)| *end);
+        let found = range(hole, done, content.len());
+        ranges.push(found.ok_or_else(|| FillError::Short { path: hole.path.to_string(), offset: hole.offset })?);
     }
-    filled.extend_from_slice(&content[done..]);
-    Ok(filled)
+    // From the end: what changes its length moves nothing that is still to be filled.
+    for (hole, (start, end)) in holes.iter().zip(ranges).rev() {
+        let (old, path) = (&content[start..end], target(hole));
+        let new = match hole.kind {
+            HoleKind::Text => path.into_bytes(),
+            HoleKind::Bytes => padded(hole, path.into_bytes(), 1)?,
+            HoleKind::String => padded(hole, moved(old, prefix, &path, 1), 1)?,
+            HoleKind::Wide16 => padded(hole, moved(old, prefix, &path, 2), 2)?,
+            HoleKind::Wide32 => padded(hole, moved(old, prefix, &path, 4), 4)?,
+        };
+        content.splice(start..end, new);
+    }
+    Ok(())
 }
 
 fn range(hole: &Hole, done: usize, length: usize) -> Option<(usize, usize)> {
@@ -69,15 +69,14 @@ fn range(hole: &Hole, done: usize, length: usize) -> Option<(usize, usize)> {
     (done <= start && end <= length).then_some((start, end))
 }
 
-/// Appends a string and as many NUL bytes as the hole is longer, at least one unit.
-fn padded(filled: &mut Vec<u8>, hole: &Hole, string: &[u8], unit: usize) -> Result<(), FillError> {
+/// A string with as many NUL bytes as the hole is longer, at least one unit.
+fn padded(hole: &Hole, mut string: Vec<u8>, unit: usize) -> Result<Vec<u8>, FillError> {
     let (room, needed) = (hole.length, (string.len() + unit) as u64);
     if needed > room {
         return Err(FillError::NoRoom { path: hole.path.to_string(), offset: hole.offset, room, needed });
     }
-    filled.extend_from_slice(string);
-    filled.resize(filled.len() + (room as usize - string.len()), 0);
-    Ok(())
+    string.resize(room as usize, 0);
+    Ok(string)
 }
 
 /// The string in a hole, with each prefix in it replaced. `unit` is the width of its characters, in bytes.

@@ -109,7 +109,9 @@ impl Tree {
         if searched != binary.searched {
             edits.runpath = Some(searched.join(":"));
         }
-        if let Some(interpreter) = binary.interpreter.as_deref() {
+        // Some libraries, such as libc.so.6, can be run to say what they are. It is no use to have a copy for that.
+        let interpreter = binary.interpreter.as_deref().filter(|_| !binary.is_library);
+        if let Some(interpreter) = interpreter {
             let target = match self.find(of, (path, binary), offers, file_name(interpreter)) {
                 Some(Place::Own(file)) => Some(Target::File { path: file.clone() }),
                 Some(Place::Slot(slot, file)) => Some(Target::Slot { name: slot.to_owned(), path: file.clone() }),

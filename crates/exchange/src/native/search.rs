@@ -80,12 +80,21 @@ fn end_of_string(bytes: &[u8], start: usize, unit: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use aleph_component::native::fill;
     use proptest::prelude::*;
 
     use super::*;
 
     const LONG: &str = "/build/a-prefix-that-is-long-enough-for-the-path-of-any-store/placeholder";
+
+    fn fill(
+        bytes: &[u8],
+        holes: &[&Hole],
+        prefix: &str,
+        target: impl Fn(&Hole) -> String,
+    ) -> Result<Vec<u8>, aleph_component::native::FillError> {
+        let mut filled = bytes.to_vec();
+        aleph_component::native::fill(&mut filled, holes, prefix, target).map(|()| filled)
+    }
 
     fn check(bytes: &[u8], prefix: &str, kinds: &[(usize, usize, HoleKind)], cramped: bool) -> Vec<Hole> {
         let path = TreePath::new("bin/x").unwrap();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    cast::{Cast, From, Program},
+    cast::{Cast, From, Program, Versions},
     facts::{Facts, Milliseconds, Totals, Updated},
     homemade, opening,
     page::{Page, grouped, quoted, solid},
@@ -20,11 +20,11 @@ use crate::{
 const NAMED: usize = 6;
 
 /// The tour while it is told.
-struct Tour<'a> {
-    story: &'a Story<'a>,
-    page: &'a Page<'a>,
-    cast: Cast,
-    facts: Facts,
+pub(super) struct Tour<'a> {
+    pub(super) story: &'a Story<'a>,
+    pub(super) page: &'a Page<'a>,
+    pub(super) cast: Cast,
+    pub(super) facts: Facts,
 }
 
 /// Tells the whole tour.
@@ -43,13 +43,16 @@ pub(super) fn tell(host: &Host, printer: &Printer, place: &Place, start: Instant
     let facts = Facts::new(&place.store, &cast);
     let mut tour = Tour { story: &story, page: &page, cast, facts };
     tour.offer();
-    tour.alice()?;
+    let first = tour.alice()?;
     tour.bob(&host.login)?;
     tour.first_runs()?;
-    tour.update()?;
+    let update = tour.update()?;
     tour.second_runs()?;
     tour.back()?;
     tour.refusal(host, printer, place)?;
+    if tour.cast.from == From::Apt {
+        tour.native(&first, &update)?;
+    }
     tour.verify()?;
     tour.totals()?;
     tour.facts.took = Milliseconds(start.elapsed());
@@ -71,7 +74,7 @@ impl Tour<'_> {
         self.page.say("Both views begin with the older ones, as a machine has them on the day before an update.");
     }
 
-    fn alice(&mut self) -> Outcome<()> {
+    fn alice(&mut self) -> Outcome<Step> {
         self.page.chapter("Alice makes a view");
         self.command(ALICE, &["add"], &self.cast.alice.clone());
         let step = self.story.add(ALICE, &self.cast.alice).map_err(|failure| self.without_network(failure))?;
@@ -91,7 +94,7 @@ impl Tour<'_> {
         if self.cast.from == From::Apt {
             self.cast.both.extend(super::offer::libc_that_speaks(&self.story.roots(&step.generation)?));
         }
-        Ok(())
+        Ok(step)
     }
 
     fn bob(&mut self, login: &str) -> Outcome<()> {
@@ -142,7 +145,7 @@ impl Tour<'_> {
         self.run_all("before", BOB, &[&both[..1], &self.cast.of_bob.clone()].concat())
     }
 
-    fn update(&mut self) -> Outcome<()> {
+    fn update(&mut self) -> Outcome<Step> {
         self.page.chapter(&format!("Alice takes the update of {}", self.cast.replaced.join(" and ")));
         self.command(ALICE, &["add"], &self.cast.update.clone());
         let bob = self.story.view(BOB)?.current_number()?.unwrap_or_default();
@@ -167,17 +170,12 @@ impl Tour<'_> {
         ));
         self.warn(&step.generation.warnings);
         self.facts.update = Some(updated);
-        Ok(())
+        Ok(step)
     }
 
     /// The lines that say what an update did to each package.
     fn changed(&self, updated: &Updated, relinked: &[String]) {
-        let width = updated.replaced.iter().map(|versions| versions.name.len()).max().unwrap_or_default();
-        for versions in &updated.replaced {
-            let (older, newer) = (yellow(&versions.older), green(&versions.newer));
-            let name = format!("{:<width$}", versions.name);
-            self.page.row(&format!("{} {name}   {older} -> {newer}", bold("~")));
-        }
+        self.replaced(&updated.replaced);
         let mut named = relinked.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         if relinked.len() > NAMED {
             named.push_str(", …");
@@ -193,6 +191,16 @@ impl Tour<'_> {
         row(updated.relinked, &format!("relinked to {them}: {named}"));
         row(updated.renamed, &format!("bound to {them} through others: the same files under a new id"));
         row(updated.untouched, "untouched");
+    }
+
+    /// A line for each package that another version takes the place of.
+    pub(super) fn replaced(&self, replaced: &[Versions]) {
+        let width = replaced.iter().map(|versions| versions.name.len()).max().unwrap_or_default();
+        for versions in replaced {
+            let (older, newer) = (yellow(&versions.older), green(&versions.newer));
+            let name = format!("{:<width$}", versions.name);
+            self.page.row(&format!("{} {name}   {older} -> {newer}", bold("~")));
+        }
     }
 
     /// What was known before the update was taken.
@@ -349,14 +357,14 @@ impl Tour<'_> {
     }
 
     /// Shows a command on somebody's view.
-    fn command(&self, who: &str, verb: &[&str], arguments: &[String]) {
+    pub(super) fn command(&self, who: &str, verb: &[&str], arguments: &[String]) {
         let mut line = words(&["aleph", "--view", who]);
         line.extend(words(verb));
         line.extend(arguments.iter().map(|argument| quoted(argument)));
         self.page.command(&line);
     }
 
-    fn run_all(&mut self, when: &'static str, who: &str, programs: &[Program]) -> Outcome<()> {
+    pub(super) fn run_all(&mut self, when: &'static str, who: &str, programs: &[Program]) -> Outcome<()> {
         for program in programs {
             let mut arguments = program.argv.clone();
             arguments.insert(0, "--".to_owned());
@@ -374,12 +382,12 @@ impl Tour<'_> {
     }
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub(super) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| quoted(word)).collect()
 }
 
 /// A length in bytes that stays on one line.
-fn size(length: u64) -> String {
+pub(super) fn size(length: u64) -> String {
     solid(bytes(length))
 }
 
@@ -407,6 +415,11 @@ pub(super) fn numbers(facts: &Facts) -> Vec<String> {
         let (replaced, relinked) = (updated.replaced.len(), updated.relinked + updated.renamed);
         let text = format!("{}: {replaced} replaced, {relinked} relinked, 0 compiled", updated.took);
         rows.push(("the update", text));
+    }
+    if let Some(relinked) = &facts.relinked {
+        let text =
+            format!("{}: {} relinked, {} written", relinked.took, relinked.relinked, bytes(relinked.written_bytes));
+        rows.push(("in the store", text));
     }
     if let Some(quickest) = facts.programs.iter().min_by_key(|ran| ran.took.0) {
         let number = facts.programs.len();

@@ -25,6 +25,7 @@ pub(super) struct Facts {
     pub(super) update: Option<Updated>,
     pub(super) rollback: Option<RolledBack>,
     pub(super) refused: Option<Refused>,
+    pub(super) relinked: Option<Relinked>,
     pub(super) verify: Option<Verified>,
     pub(super) store_totals: Option<Totals>,
     #[serde(rename = "milliseconds")]
@@ -43,6 +44,7 @@ impl Facts {
             update: None,
             rollback: None,
             refused: None,
+            relinked: None,
             verify: None,
             store_totals: None,
             took: Milliseconds::default(),
@@ -133,6 +135,21 @@ impl Judged {
             took: took.map(|(_, took)| took).unwrap_or_default(),
         }
     }
+}
+
+/// An update of packages that run from the store.
+#[derive(Serialize)]
+pub(super) struct Relinked {
+    pub(super) view: String,
+    /// Packages that were linked anew, besides those that were replaced.
+    pub(super) relinked: usize,
+    pub(super) judged: Judged,
+    /// What the store grew by.
+    pub(super) written_bytes: u64,
+    #[serde(rename = "link_milliseconds")]
+    pub(super) link: Milliseconds,
+    #[serde(rename = "milliseconds")]
+    pub(super) took: Milliseconds,
 }
 
 /// An update that was not taken.

@@ -9,6 +9,7 @@ mod census;
 mod chapters;
 mod facts;
 mod homemade;
+mod native;
 mod offer;
 mod opening;
 mod pack;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use aleph_component::ComponentId;
+use aleph_exchange::apt::solve::Upgrade;
 use aleph_store::Store;
 use aleph_view::{Generation, Pinned, View, Views};
 
@@ -25,7 +26,9 @@ use crate::{
         abi::impact::Impact,
         apply::Applied,
         change::{self, Changed, Wish},
+        sources,
         timings::Timings,
+        trees::{self, Trees},
     },
     output::Printer,
 };
@@ -115,13 +118,37 @@ impl<'a> Story<'a> {
 
     /// Adds packages to somebody's view.
     pub(super) fn add(&self, who: &str, packages: &[String]) -> Outcome<Step> {
+        let wish = Wish { add: packages.to_vec(), ..Wish::default() };
+        self.change(who, &wish, &format!("add {}", packages.join(" ")))
+    }
+
+    /// Takes newer versions of packages into somebody's view.
+    pub(super) fn update(&self, who: &str, packages: &[String]) -> Outcome<Step> {
+        let wish = Wish { upgrade: Upgrade::Names(packages.to_vec()), ..Wish::default() };
+        self.change(who, &wish, &format!("update {}", packages.join(" ")))
+    }
+
+    /// Takes the archives of packages in as native components, and says how many there are and how long that took.
+    pub(super) fn take_in(&self, packages: &[Pinned]) -> Outcome<(usize, Milliseconds)> {
+        let (store, start) = (self.store()?, Instant::now());
+        let archive = |package: &Pinned| {
+            let origins = store.origins(&package.component)?;
+            let nowhere = || Failure::new(format!("{} came from nowhere", package.name));
+            sources::fetch_again(self.host, self.printer, origins.first().ok_or_else(nowhere)?)
+        };
+        let paths = packages.iter().map(archive).collect::<Outcome<Vec<PathBuf>>>()?;
+        let mut lock = self.host.lock(&store, "importing", self.printer)?;
+        let trees = Trees { prefix: "/".into(), paths, ..Trees::default() };
+        let taken = trees::import(self.host, self.printer, &store, &mut lock, &trees)?;
+        Ok((taken.len(), Milliseconds(start.elapsed())))
+    }
+
+    fn change(&self, who: &str, wish: &Wish, reason: &str) -> Outcome<Step> {
         let store = self.store()?;
         let census = Census::take(store.layout())?;
         let known: Vec<ComponentId> = store.component_rows(None)?.into_iter().map(|row| row.id).collect();
         let (host, start) = (self.host_of(who), Instant::now());
-        let wish = Wish { add: packages.to_vec(), ..Wish::default() };
-        let reason = format!("add {}", packages.join(" "));
-        let changed = change::change(&host, self.printer, &host.target()?, &wish, &reason)?;
+        let changed = change::change(&host, self.printer, &host.target()?, wish, reason)?;
         let took = Milliseconds(start.elapsed());
         let Changed::Done(plan, applied) = changed else {
             return Err(Failure::new(format!("`aleph {reason}` changed nothing in the view {who}")));
