@@ -1,8 +1,9 @@
 //! Which native components a view has, and what their slots are filled with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aleph_component::ComponentId;
+use foldhash::{HashMap, HashSet};
 
 use crate::{
     Candidate, Hold, Offers,
@@ -140,7 +141,7 @@ impl std::fmt::Display for Why {
 }
 
 /// One component for each name.
-pub(crate) type Picks = BTreeMap<String, Candidate>;
+pub(crate) type Picks = HashMap<String, Candidate>;
 
 /// Chooses the components of a view, and what fills their slots: one for each name. What the view holds stays, unless it is
 /// to move on; else it is what the consumers were made with, and of several the newest. What reaches a consumer that keeps
@@ -149,17 +150,20 @@ pub(crate) type Picks = BTreeMap<String, Candidate>;
 /// # Errors
 /// If something is missing, a binding cannot be, or consumers keep what cannot be in one process.
 pub fn choose<O: Offers>(offers: &mut O, asked: &Asked<'_>) -> Result<Vec<Member>, ChooseError<O::Error>> {
-    let roots: Vec<&str> = asked.wanted.iter().map(|(name, _)| name.as_str()).collect();
-    let common = pick(offers, asked, &roots, &World::new(), &Picks::new())?;
+    let wanted = asked.wanted.iter();
+    let roots: Vec<(&str, Option<&String>)> =
+        wanted.map(|(name, version)| (name.as_str(), asked.version(name).or(version.as_ref()))).collect();
+    let common = pick(offers, asked, &roots, &World::new(), &Picks::default())?;
     let mut worlds: BTreeMap<World, Picks> = BTreeMap::new();
     let mut found = Found::default();
-    for root in &roots {
+    for &root in &roots {
+        let name = root.0;
         // What is kept may need what is kept in its turn.
-        let mut world = world_of(offers, root, &common, asked.holds, &World::new())?;
-        let mut own = Picks::new();
+        let mut world = world_of(offers, name, &common, asked.holds, &World::new())?;
+        let mut own = Picks::default();
         while !world.is_empty() {
             own = pick(offers, asked, &[root], &world, &common)?;
-            let wider = world_of(offers, root, &own, asked.holds, &world)?;
+            let wider = world_of(offers, name, &own, asked.holds, &world)?;
             if wider == world {
                 break;
             }
@@ -173,7 +177,7 @@ pub fn choose<O: Offers>(offers: &mut O, asked: &Asked<'_>) -> Result<Vec<Member
             known.extend(own);
             known
         };
-        found.add(offers, root, picks, &world)?;
+        found.add(offers, name, picks, &world)?;
     }
     found.into_members(offers)
 }
@@ -182,7 +186,7 @@ pub fn choose<O: Offers>(offers: &mut O, asked: &Asked<'_>) -> Result<Vec<Member
 fn pick<O: Offers>(
     offers: &mut O,
     asked: &Asked<'_>,
-    roots: &[&str],
+    roots: &[(&str, Option<&String>)],
     world: &World,
     common: &Picks,
 ) -> Result<Picks, ChooseError<O::Error>> {
@@ -190,11 +194,9 @@ fn pick<O: Offers>(
         let held = asked.held.get(name).filter(|_| !asked.moves.moves(name))?;
         offers.with_id(name, held)
     };
-    let mut picks = Picks::new();
+    let mut picks = Picks::default();
     let mut todo: Vec<Candidate> = Vec::new();
-    for name in roots {
-        let wanted = asked.wanted.iter().find(|(wanted, _)| wanted == name);
-        let version = asked.version(name).or_else(|| wanted.and_then(|(_, version)| version.as_ref()));
+    for (name, version) in roots {
         let found = match (world.get(*name), version) {
             (Some(id), _) => offers.with_id(name, id),
             (None, Some(version)) => Some(at(offers, name, version)?),
@@ -205,29 +207,28 @@ fn pick<O: Offers>(
         picks.insert((*name).to_owned(), found.clone());
         todo.push(found);
     }
-    let settled: BTreeSet<String> = picks.keys().cloned().collect();
+    let settled: HashSet<&str> = roots.iter().map(|(name, _)| *name).collect();
     while let Some(consumer) = todo.pop() {
-        let slots = offers.native(&consumer)?.slots.clone();
-        for (name, slot) in slots {
-            let decided = match world.get(&name) {
-                Some(id) => offers.with_id(&name, id),
-                None => common.get(&name).cloned(),
+        for (name, slot) in &offers.native(&consumer)?.slots {
+            let decided = match world.get(name) {
+                Some(id) => offers.with_id(name, id),
+                None => common.get(name).cloned(),
             };
-            let version = asked.version(&name).filter(|_| decided.is_none());
+            let version = asked.version(name).filter(|_| decided.is_none());
             let found = match (&decided, version) {
                 (Some(decided), _) => Some(decided.clone()),
-                (None, Some(version)) => Some(at(offers, &name, version)?),
+                (None, Some(version)) => Some(at(offers, name, version)?),
                 (None, None) => {
-                    let made_with = slot.built_with.filter(|_| !asked.moves.moves(&name));
-                    let made_with = made_with.and_then(|id| offers.with_id(&name, &id));
-                    kept(offers, &name).or(made_with).or_else(|| offers.newest(&name))
+                    let made_with = slot.built_with.filter(|_| !asked.moves.moves(name));
+                    let made_with = made_with.and_then(|id| offers.with_id(name, &id));
+                    kept(offers, name).or(made_with).or_else(|| offers.newest(name))
                 }
             };
             let unfilled = || ChooseError::Unfilled { consumer: consumer.clone(), slot: name.clone() };
             let found = found.ok_or_else(unfilled)?;
-            let is_better = picks.get(&name).is_none_or(|known| offers.rank(&found) < offers.rank(known));
-            if is_better && !settled.contains(&name) {
-                picks.insert(name, found.clone());
+            let is_better = picks.get(name).is_none_or(|known| offers.rank(&found) < offers.rank(known));
+            if is_better && !settled.contains(name.as_str()) {
+                picks.insert(name.clone(), found.clone());
                 todo.push(found);
             }
         }
@@ -244,7 +245,7 @@ fn at<O: Offers>(offers: &O, name: &str, version: &str) -> Result<Candidate, Cho
 /// What is reached from the roots: a name may be there once for each part of a world that it can tell from the others.
 #[derive(Default)]
 struct Found {
-    index: BTreeMap<(String, World), usize>,
+    index: HashMap<String, Vec<usize>>,
     nodes: Vec<Node>,
 }
 
@@ -272,9 +273,9 @@ impl Found {
         self.nodes[start].is_requested = true;
         while let Some(at) = todo.pop() {
             let candidate = self.nodes[at].candidate.clone();
-            for slot in slots_of(offers, &candidate)? {
-                let provider = self.node(offers, &slot, (root, picks, world), &mut todo)?;
-                self.nodes[at].slots.insert(slot, provider);
+            for slot in offers.native(&candidate)?.slots.keys() {
+                let provider = self.node(offers, slot, (root, picks, world), &mut todo)?;
+                self.nodes[at].slots.insert(slot.clone(), provider);
             }
         }
         Ok(())
@@ -289,14 +290,14 @@ impl Found {
         todo: &mut Vec<usize>,
     ) -> Result<usize, ChooseError<O::Error>> {
         let sees = seen_from(offers, name, picks, world)?;
-        let key = (name.to_owned(), sees.clone());
-        if let Some(&at) = self.index.get(&key) {
+        let known = self.index.get(name).into_iter().flatten().copied();
+        if let Some(at) = known.into_iter().find(|&at| self.nodes[at].sees == sees) {
             return Ok(at);
         }
         let at = self.nodes.len();
         let candidate = picks[name].clone();
         self.nodes.push(Node { candidate, sees, root: root.to_owned(), is_requested: false, slots: BTreeMap::new() });
-        self.index.insert(key, at);
+        self.index.entry(name.to_owned()).or_default().push(at);
         todo.push(at);
         Ok(at)
     }
@@ -309,7 +310,7 @@ impl Found {
             }
         }
         // Of several with a name one is just that: what was asked for, else what everybody else has.
-        let mut plain: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut plain: HashMap<&str, usize> = HashMap::default();
         for (at, node) in self.nodes.iter().enumerate() {
             let rank = |node: &Node| (!node.is_requested, !node.sees.is_empty());
             let known = plain.entry(&node.candidate.name).or_insert(at);
@@ -330,10 +331,6 @@ impl Found {
     }
 }
 
-pub(crate) fn slots_of<O: Offers>(offers: &mut O, candidate: &Candidate) -> Result<Vec<String>, O::Error> {
-    Ok(offers.native(candidate)?.slots.keys().cloned().collect())
-}
-
 /// Whether a slot can be filled with this at all.
 fn check<O: Offers>(offers: &mut O, consumer: &Candidate, provider: &Candidate) -> Result<(), ChooseError<O::Error>> {
     let blocked = |why| {
@@ -346,17 +343,16 @@ fn check<O: Offers>(offers: &mut O, consumer: &Candidate, provider: &Candidate) 
     if let Some(why) = native.fixed.clone().filter(|_| !is_as_made) {
         return blocked(Why::Fixed(why));
     }
-    let libraries = slot.libraries.clone();
     let of = offers.native(provider)?;
-    match libraries.into_iter().find(|(soname, path)| of.library(soname) != Some(path)) {
-        Some((soname, path)) => blocked(Why::Lacks { soname, path: path.to_string() }),
+    match slot.libraries.iter().find(|(soname, path)| of.library(soname) != Some(path)) {
+        Some((soname, path)) => blocked(Why::Lacks { soname: soname.clone(), path: path.to_string() }),
         None => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, convert::Infallible};
+    use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
     use aleph_component::{Digest, Native, TreePath, native::Slot};
     use proptest::prelude::*;
@@ -367,7 +363,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct World {
         by_name: BTreeMap<String, Vec<Candidate>>,
-        natives: HashMap<ComponentId, Native>,
+        natives: HashMap<ComponentId, Arc<Native>>,
     }
 
     impl Offers for World {
@@ -377,8 +373,8 @@ mod tests {
             self.by_name.get(name).map(Vec::as_slice).unwrap_or_default()
         }
 
-        fn native(&mut self, candidate: &Candidate) -> Result<&Native, Infallible> {
-            Ok(&self.natives[&candidate.id])
+        fn native(&mut self, candidate: &Candidate) -> Result<Arc<Native>, Infallible> {
+            Ok(Arc::clone(&self.natives[&candidate.id]))
         }
     }
 
@@ -393,7 +389,7 @@ mod tests {
             let id = |name: usize, version: usize| {
                 ComponentId::from_digest(Digest::of(format!("{name} {version}").as_bytes()))
             };
-            let mut world = World { by_name: BTreeMap::new(), natives: HashMap::new() };
+            let mut world = World { by_name: BTreeMap::new(), natives: HashMap::default() };
             for name in 0..NAMES {
                 for version in (0..VERSIONS).rev() {
                     let mut native = Native { offers: [library(name)].into(), ..Native::default() };
@@ -406,7 +402,7 @@ mod tests {
                         }
                     }
                     let id = id(name, version);
-                    world.natives.insert(id, native);
+                    world.natives.insert(id, Arc::new(native));
                     let candidate = Candidate { name: format!("n{name}"), version: version.to_string(), id };
                     world.by_name.entry(format!("n{name}")).or_default().push(candidate);
                 }

@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aleph_component::ComponentId;
 
-use crate::{
-    ChooseError, Offers,
-    choose::{Picks, slots_of},
-};
+use crate::{ChooseError, Offers, choose::Picks};
 
 /// A binding that stays as it is, whatever else moves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,9 +69,9 @@ fn reached<O: Offers>(offers: &mut O, from: &str, picks: &Picks) -> Result<BTree
     let mut todo = vec![from.to_owned()];
     while let Some(name) = todo.pop() {
         let Some(candidate) = picks.get(&name) else { continue };
-        for slot in slots_of(offers, candidate)? {
+        for slot in offers.native(candidate)?.slots.keys() {
             if reached.insert(slot.clone()) {
-                todo.push(slot);
+                todo.push(slot.clone());
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What there is to choose from.
 
+use std::sync::Arc;
+
 use aleph_component::{ComponentId, Native};
 
 /// A component that can be linked.
@@ -25,7 +27,7 @@ pub trait Offers {
     ///
     /// # Errors
     /// If it cannot be read.
-    fn native(&mut self, candidate: &Candidate) -> Result<&Native, Self::Error>;
+    fn native(&mut self, candidate: &Candidate) -> Result<Arc<Native>, Self::Error>;
 
     /// The one of this name that has this id.
     fn with_id(&self, name: &str, id: &ComponentId) -> Option<Candidate> {

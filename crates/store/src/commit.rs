@@ -1,7 +1,7 @@
 //! From staged to stored: sync, rename, record.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
@@ -117,8 +117,9 @@ impl Store {
             Some(name) => Ok((*name).to_owned()),
             None => self.package_name(id),
         };
-        let derived = self.derived();
-        let at_hand = || (Symlinks::default(), Written::new(self, &staging, Some(&derived)));
+        let natives: BTreeSet<ComponentId> = self.native_rows()?.into_iter().map(|row| row.id).collect();
+        let derived = missing.iter().any(|linked| natives.contains(&linked.component)).then(|| self.derived());
+        let at_hand = || (Symlinks::default(), Written::new(self, &staging, derived.as_ref()));
         let write = |(links, contents): &mut (Symlinks, Written<'_>), linked: &&Linked| -> Result<_, StoreError> {
             let (directory, name) = (staging.fresh(), names[&linked.id]);
             self.write_package((links, contents), &directory, (linked, name), name_of)?;
@@ -127,8 +128,10 @@ impl Store {
         };
         let (moves, fresh): (Vec<_>, Vec<_>) = crate::parallel::map(&missing, at_hand, write)?.into_iter().unzip();
         self.move_in(lock, moves)?;
-        let fresh = fresh.into_iter().flatten().map(|(key, head, rest)| (*key.as_bytes(), head, rest));
-        derived.put(FILLED, &fresh.collect::<Vec<_>>());
+        if let Some(derived) = derived {
+            let fresh = fresh.into_iter().flatten().map(|(key, head, rest)| (*key.as_bytes(), head, rest));
+            derived.put(FILLED, &fresh.collect::<Vec<_>>());
+        }
         self.recorded(lock, |db| missing.iter().try_for_each(|linked| insert_package(db, linked)))
     }
 

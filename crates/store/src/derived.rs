@@ -2,6 +2,8 @@
 //! here is synced, and what does not read is forgotten.
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -36,7 +38,11 @@ impl Store {
             let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
             match version(&connection)? {
                 VERSION => {}
-                0 => connection.execute_batch(SCHEMA)?,
+                0 => {
+                    connection.execute_batch(SCHEMA)?;
+                    // Whatever the umask: who may read the store may read this.
+                    let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o644));
+                }
                 _ => return Err(rusqlite::Error::InvalidQuery),
             }
             Ok(connection)

@@ -9,6 +9,7 @@ mod inputs;
 mod machine;
 mod measure;
 mod no_op;
+mod plan;
 mod relink;
 mod report;
 mod solve;
@@ -38,6 +39,7 @@ const COMPARISONS: &[Comparison] = &[
     Comparison { name: "solve", about: "which packages are needed, against apt-get", run: solve::run },
     Comparison { name: "no-op", about: "adding what is there", run: no_op::run },
     Comparison { name: "abi", about: "facts and verdicts, against libabigail and nm", run: abi::run },
+    Comparison { name: "plan", about: "what an update means, for 63,000 packages", run: plan::run },
     Comparison {
         name: "relink",
         about: "everything to another libc6, against copying and rewriting",

@@ -43,6 +43,11 @@ impl Target {
         Self { what: what.to_owned(), value, limit, unit: Unit::Ratio, at_least: true }
     }
 
+    /// A ratio that must be at most `limit`.
+    pub(super) fn growth(what: &str, value: f64, limit: f64) -> Self {
+        Self { what: what.to_owned(), value, limit, unit: Unit::Ratio, at_least: false }
+    }
+
     /// Our median must be at most so many milliseconds.
     pub(super) fn milliseconds(ours: &Series, limit: f64) -> Self {
         let value = ours.median() * 1e3;

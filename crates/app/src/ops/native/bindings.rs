@@ -1,5 +1,7 @@
 //! Bindings that are not what they were.
 
+use std::collections::HashMap;
+
 use aleph_component::ComponentId;
 use aleph_link::{Candidate, Member, Offers as _};
 use aleph_view::{Generation, Pinned};
@@ -18,39 +20,48 @@ pub(crate) struct Moved {
     pub(crate) new: Candidate,
 }
 
+/// What a view's native packages are bound to now.
+pub(super) struct Before<'a> {
+    by_component: HashMap<ComponentId, Vec<&'a Pinned>>,
+    components: HashMap<String, ComponentId>,
+}
+
+impl<'a> Before<'a> {
+    pub(super) fn new(generation: Option<&'a Generation>) -> Self {
+        let mut before = Self { by_component: HashMap::new(), components: HashMap::new() };
+        for package in generation.iter().flat_map(|before| &before.packages).filter(|package| package.is_native()) {
+            before.by_component.entry(package.component).or_default().push(package);
+            before.components.insert(package.key(), package.component);
+        }
+        before
+    }
+
+    /// What is in a slot of the very same component.
+    pub(super) fn bound(&self, member: &Member, slot: &str) -> Option<ComponentId> {
+        // One may be there twice: once for everybody, once for who keeps something.
+        let there = self.by_component.get(&member.candidate.id)?;
+        let exact = there.iter().find(|package| package.kept_for == member.kept_for);
+        self.components.get(exact.or(there.first())?.slots.get(slot)?).copied()
+    }
+}
+
 /// What a view's members are bound to and were not, in the view or when they were made.
-pub(crate) fn moved(natives: &mut Natives<'_>, members: &[Member], before: Option<&Generation>) -> Outcome<Vec<Moved>> {
+pub(crate) fn moved(natives: &mut Natives<'_>, members: &[Member], before: &Before<'_>) -> Outcome<Vec<Moved>> {
     let mut all = Vec::new();
     for (consumer, member) in members.iter().enumerate() {
-        let slots = natives.native(&member.candidate)?.slots.clone();
+        let native = natives.native(&member.candidate)?;
         for (slot, &provider) in &member.slots {
-            let new = members[provider].candidate.clone();
-            let made_with = slots.get(slot).and_then(|slot| slot.built_with);
-            let was = bound(before, member, slot);
-            if was == Some(new.id) || made_with == Some(new.id) {
+            let new = &members[provider].candidate;
+            let made_with = native.slots.get(slot).and_then(|slot| slot.built_with);
+            let was = before.bound(member, slot);
+            // Of components that need each other in a circle one does not know what it was made with.
+            if [made_with, was].contains(&Some(new.id)) || (made_with.is_none() && was.is_none()) {
                 continue;
             }
             let offered = |id: Option<ComponentId>| id.and_then(|id| natives.with_id(slot, &id));
-            // Of components that need each other in a circle one does not know what it was made with.
-            if made_with.is_none() && was.is_none() {
-                continue;
-            }
-            all.push(Moved { consumer, slot: slot.clone(), old: offered(made_with).or_else(|| offered(was)), new });
+            let old = offered(made_with).or_else(|| offered(was));
+            all.push(Moved { consumer, slot: slot.clone(), old, new: new.clone() });
         }
     }
     Ok(all)
-}
-
-/// What the view has in a slot of the very same component.
-pub(super) fn bound(before: Option<&Generation>, member: &Member, slot: &str) -> Option<ComponentId> {
-    let before = before?;
-    let same = |package: &&Pinned| package.component == member.candidate.id && package.is_native();
-    let has = |package: &Pinned| {
-        let key = package.slots.get(slot)?;
-        before.packages.iter().find(|provider| provider.key() == *key).map(|provider| provider.component)
-    };
-    // One may be there twice: once for everybody, once for who keeps something.
-    let mut there = before.packages.iter().filter(same);
-    let exact = there.clone().find(|package| package.kept_for == member.kept_for);
-    exact.or_else(|| there.next()).and_then(has)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     Natives,
-    bindings::{Moved, bound, moved},
+    bindings::{Before, Moved, moved},
 };
 use crate::{
     failure::{Failure, Outcome, UNSATISFIABLE},
@@ -77,6 +77,7 @@ pub(crate) fn settle(
         Upgrade::All => Moves::All,
         Upgrade::Names(names) => Moves::Names(names.clone()),
     };
+    let before = Before::new(around.before);
     let mut holds = around.holds.to_vec();
     let mut kept: Vec<Kept> = Vec::new();
     loop {
@@ -92,7 +93,7 @@ pub(crate) fn settle(
                 };
                 let moved =
                     Moved { consumer: 0, slot: blocked.provider.name.clone(), old: None, new: blocked.provider };
-                let keeps = keeps(natives, &member, &moved, around.before)?;
+                let keeps = keeps(natives, &member, &moved, &before)?;
                 let why = format!("it cannot be linked to {} {}: {}", moved.slot, moved.new.version, blocked.why);
                 let refused = || rebuild(&blocked.consumer, &moved.new, &blocked.why.to_string());
                 let one = keep(&mut holds, &member, &moved, keeps, (true, why)).ok_or_else(refused)?;
@@ -107,7 +108,7 @@ pub(crate) fn settle(
         if pin(natives, &members, around.policy, &mut holds, &mut kept) {
             continue;
         }
-        let moved = moved(natives, &members, around.before)?;
+        let moved = moved(natives, &members, &before)?;
         let judged = judge(natives, &members, &moved)?;
         let judged: Vec<(Moved, Judgement)> =
             moved.into_iter().zip(judged).filter_map(|(moved, judgement)| Some((moved, judgement?))).collect();
@@ -122,7 +123,7 @@ pub(crate) fn settle(
         }
         for (moved, judgement) in &blocked {
             let member = &members[moved.consumer];
-            let keeps = keeps(natives, member, moved, around.before)?;
+            let keeps = keeps(natives, member, moved, &before)?;
             let why = (true, reason(judgement));
             let one = keep(&mut holds, member, moved, keeps, why);
             kept.push(one.ok_or_else(|| refusal(&members, &blocked, &kept))?);
@@ -148,16 +149,11 @@ fn held_by_request(natives: &Natives<'_>, wanted: &[(String, Option<String>)], m
 }
 
 /// What a consumer keeps instead: what the view has there, or else what it was made with.
-fn keeps(
-    natives: &mut Natives<'_>,
-    member: &Member,
-    moved: &Moved,
-    before: Option<&Generation>,
-) -> Outcome<Option<Candidate>> {
+fn keeps(natives: &mut Natives<'_>, member: &Member, moved: &Moved, before: &Before<'_>) -> Outcome<Option<Candidate>> {
     let made_with = natives.native(&member.candidate)?.slots.get(&moved.slot).and_then(|slot| slot.built_with);
     let other = |id: &ComponentId| *id != moved.new.id;
     let offered = |id: Option<ComponentId>| id.filter(other).and_then(|id| natives.with_id(&moved.slot, &id));
-    Ok(offered(bound(before, member, &moved.slot)).or_else(|| offered(made_with)))
+    Ok(offered(before.bound(member, &moved.slot)).or_else(|| offered(made_with)))
 }
 
 /// Holds a binding. Nothing if there is nothing to keep, or it was held already and to no avail.
@@ -279,12 +275,13 @@ impl Settled {
             let Candidate { name, version, id } = &member.candidate;
             let unknown = || Failure::new(format!("the store does not know {name} {version}"));
             let row = natives.row(id).cloned().ok_or_else(unknown)?;
-            let (manifest, native) = natives.manifest(&member.candidate)?.clone();
+            let (manifest, native) = natives.manifest(&member.candidate)?;
+            let manifest = Manifest { native: Some(Box::new(native.as_ref().clone())), ..manifest.clone() };
             chosen.push(Chosen {
                 name: name.clone(),
                 version: version.clone(),
                 architecture: row.architecture,
-                archive: Digest::of(&Manifest { native: Some(Box::new(native)), ..manifest }.to_bytes()),
+                archive: Digest::of(&manifest.to_bytes()),
                 size: row.size,
                 file: format!("{}{name}={version}", Request::STORE),
                 uri: None,

@@ -4,7 +4,10 @@ mod bindings;
 mod choose;
 mod commands;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use aleph_component::{ComponentId, Manifest, Native, StoreName};
 use aleph_exchange::apt::relation::Version;
@@ -23,7 +26,7 @@ pub(crate) struct Natives<'a> {
     /// By name, the newest first.
     by_name: BTreeMap<String, Vec<Candidate>>,
     rows: HashMap<ComponentId, ComponentRow>,
-    manifests: HashMap<ComponentId, (Manifest, Native)>,
+    manifests: HashMap<ComponentId, (Manifest, Arc<Native>)>,
 }
 
 impl<'a> Natives<'a> {
@@ -51,12 +54,12 @@ impl<'a> Natives<'a> {
     }
 
     /// A component's manifest, and how it is linked.
-    pub(crate) fn manifest(&mut self, candidate: &Candidate) -> Outcome<&(Manifest, Native)> {
+    pub(crate) fn manifest(&mut self, candidate: &Candidate) -> Outcome<&(Manifest, Arc<Native>)> {
         if !self.manifests.contains_key(&candidate.id) {
             let mut manifest = self.store.manifest_named(&StoreName::new(candidate.id, &candidate.name))?;
             let missing = || Failure::new(format!("{} {} is no native component", candidate.name, candidate.version));
             let native = *manifest.native.take().ok_or_else(missing)?;
-            self.manifests.insert(candidate.id, (manifest, native));
+            self.manifests.insert(candidate.id, (manifest, Arc::new(native)));
         }
         Ok(&self.manifests[&candidate.id])
     }
@@ -69,8 +72,8 @@ impl Offers for Natives<'_> {
         self.by_name.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn native(&mut self, candidate: &Candidate) -> Outcome<&Native> {
-        Ok(&self.manifest(candidate)?.1)
+    fn native(&mut self, candidate: &Candidate) -> Outcome<Arc<Native>> {
+        Ok(Arc::clone(&self.manifest(candidate)?.1))
     }
 }
 
