@@ -178,7 +178,7 @@ fn what_fails_a_check_is_found_and_pinned_back() {
     says("simple", "broken");
     let numbers = || world.run(["history"]).good().out.lines().count();
     assert_eq!(numbers(), 3, "what was tried is not kept");
-    assert!(world.run(["why", "prog"]).good().out.contains("pinned: with 2"));
+    assert!(world.run(["why", "prog"]).good().out.contains("pinned back: with 2"));
     assert!(world.run(["update"]).good().out.contains("has that already"));
     world.is_whole();
     world.is_tidy();

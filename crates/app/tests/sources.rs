@@ -132,7 +132,7 @@ fn what_fails_a_check_stays_and_the_rest_moves() {
     offers.run(&["view", "policy", "--check", &check("c"), "--check", &check("a")]).good();
     offer("2", "c");
     let updated = offers.run(&["update"]).good();
-    assert!(updated.err.contains("looking for the cause in 5 packages, up to 3 tries"), "{updated:?}");
+    assert!(updated.err.contains("looking for the cause in 5 packages, at most 3 tries"), "{updated:?}");
     assert!(
         updated.out.contains("c 1 stays, not 2: with it the check `reader /usr/share/c/content` failed"),
         "{updated:?}"

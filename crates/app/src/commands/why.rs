@@ -47,7 +47,7 @@ struct Binding {
 }
 
 /// Who decided on a binding that is what it was when its package was made.
-const AS_MADE: &str = "who made it";
+const AS_MADE: &str = "as it was made";
 
 /// A view, and who made its generations.
 struct Told<'a> {
@@ -130,16 +130,16 @@ impl Told<'_> {
         });
         let asked = self.generation.requested.iter().find(|request| request.name() == provider.name);
         match (pin, &provider.kept_for, moved, asked) {
-            (Some(pin), ..) => format!("pinned: with {} `{}` failed", pin.instead_of.version, pin.check),
+            (Some(pin), ..) => format!("pinned back: with {} `{}` failed", pin.instead_of.version, pin.check),
             (_, Some(who), ..) => format!("kept for {who}"),
             (.., Some(moved), _) => match self.view.generation(moved.generation) {
-                Ok(made) => format!("`{}` of {} (generation {})", made.reason, made.by, made.number),
-                Err(_) => format!("generation {}", moved.generation),
+                Ok(made) => format!("moved by `{}` of {} in generation {}", made.reason, made.by, made.number),
+                Err(_) => format!("moved in generation {}", moved.generation),
             },
             (.., Some(request)) => format!("you asked for {}", request.0),
             _ if as_made == Some(true) => AS_MADE.to_owned(),
             _ if package.is_native() => "the newest in the store".to_owned(),
-            _ => "the solver".to_owned(),
+            _ => "the solver's choice".to_owned(),
         }
     }
 }
@@ -200,7 +200,7 @@ fn describe_binding(binding: &Binding) -> String {
         (None, _) => format!("{name} {version}"),
     };
     if chosen_by != AS_MADE {
-        text.push_str(&format!("; chosen by {chosen_by}"));
+        text.push_str(&format!("; {chosen_by}"));
     }
     if let Some(verdict) = verdict {
         let by = if evidence.is_empty() { String::new() } else { format!(" by {}", evidence.join(", ")) };

@@ -56,8 +56,8 @@ pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> O
         let (Some(wish), Some(steps)) = (checking.wish, steps.filter(|steps| !steps.is_empty())) else {
             return Err(stays);
         };
-        let tries = (steps.len() as f64).log2().ceil();
-        checking.printer.warning(&format!("{failed}; looking for the cause in {}, up to {tries} tries", of(&steps)));
+        let tries = count(steps.len().next_power_of_two().ilog2() as usize, "try");
+        checking.printer.warning(&format!("{failed}; looking for the cause in {}, at most {tries}", of(&steps)));
         let culprit = first_bad(steps.len(), |taken| checking.works(wish, &steps, taken, &failed))?;
         checking.pin(&view, &steps[culprit], &failed)?;
         checking.printer.warning(&format!(
