@@ -83,6 +83,9 @@ pub(crate) struct ImportArguments {
     /// Link to this native component where several offer a library
     #[arg(long, value_name = "NAME[=VERSION]", requires = "prefix")]
     pub(crate) with: Vec<String>,
+    /// A library that its programs open when they run, such as libcuda.so.1, by a name that is not written in them
+    #[arg(long, value_name = "SONAME", requires = "prefix")]
+    pub(crate) dlopen: Vec<String>,
     /// A command that must succeed wherever it is linked, before a view moves to that
     #[arg(long, value_name = "COMMAND", requires = "prefix")]
     pub(crate) check: Vec<String>,

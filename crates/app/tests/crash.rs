@@ -243,6 +243,13 @@ fn killed_while_relinking() {
     let first = world.directory.join("state-first");
     copy(&world.store, &first);
     let second = crashes.state("second", Some(&first), &[words("update")]);
+    // An update that fails a check for one program: what is to blame is looked for, and the other program moves.
+    trees.import(&trees.simple()).good();
+    world.run(["add", "store:simple"]).good();
+    trees.import(&trees.greet("3", Greet::Says("broken"))).good();
+    world.run(["view", "policy", "--check", "prog | grep -q '^[hw]'"]).good();
+    let third = world.directory.join("state-third");
+    copy(&world.store, &third);
     let (old, new) = ("hello world", "welcome world");
     let operation = |name, before: &Path, arguments, wanted, kills| Operation {
         name,
@@ -255,7 +262,8 @@ fn killed_while_relinking() {
     let operations = [
         operation("relink", &first, "update", new, 160),
         operation("rollback of a relink", &second, "rollback 1", old, 40),
+        operation("update with a check that fails", &third, "update", new, 60),
     ];
     let killed: usize = operations.iter().map(|operation| crashes.check(operation)).sum();
-    assert!(killed >= 150, "only {killed} were killed in time");
+    assert!(killed >= 190, "only {killed} were killed in time");
 }

@@ -201,6 +201,26 @@ fn what_fails_a_check_is_found_and_pinned_back() {
 }
 
 #[test]
+fn what_is_opened_late_is_found_where_it_is_declared() {
+    let world = World::new();
+    let trees = Trees { world: &world };
+    trees.import(&trees.greet("1", Greet::Says("hello"))).good();
+    let tree = trees.late();
+    let import = |more: &[&str]| {
+        let host = ["--host", "libc.so.6", "--host", "ld-linux-x86-64.so.2"];
+        let tree = ["import", "--prefix", support::trees::PREFIX, tree.to_str().unwrap()];
+        world.run(tree.into_iter().chain(host).chain(more.iter().copied()))
+    };
+    import(&["--dlopen", "libabsent.so.1"]).failed(1, &["libabsent.so.1"]);
+    import(&["--dlopen", "libgreet.so.1"]).good();
+    world.run(["add", "store:late"]).good();
+    assert_eq!(world.run(["run", "--", "late"]).good().out.trim(), "hello");
+    trees.import(&trees.greet("2", Greet::Says("welcome"))).good();
+    world.run(["update"]).good();
+    assert_eq!(world.run(["run", "--", "late"]).good().out.trim(), "welcome");
+}
+
+#[test]
 fn what_a_component_demands_is_checked_wherever_it_is_linked() {
     let world = World::new();
     let trees = Trees { world: &world };

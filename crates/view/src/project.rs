@@ -12,7 +12,7 @@ use serde::{
 };
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
-use crate::{Demand, Policy, Request};
+use crate::Request;
 
 /// The name of the manifest.
 const MANIFEST: &str = "aleph.toml";
@@ -28,8 +28,6 @@ pub struct Project {
     pub packages: Vec<Request>,
     /// Whether recommended packages come along.
     pub recommends: bool,
-    /// What it demands of its view.
-    pub policy: Policy,
 }
 
 /// Why a project cannot be read or written.
@@ -91,12 +89,6 @@ struct WireView {
     packages: Vec<String>,
     #[serde(default)]
     recommends: bool,
-    #[serde(default)]
-    checks: Vec<String>,
-    #[serde(default)]
-    evidence: Demand,
-    #[serde(default)]
-    together: bool,
 }
 
 /// Reads a table. Left to itself, serde takes an array of the values as well, which cannot be edited.
@@ -150,10 +142,8 @@ impl Project {
         let path = directory.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(|source| io_error("read", &path, source))?;
         let wire: Wire = toml::from_str(&text).map_err(|source| ProjectError::Manifest { path, source })?;
-        let WireView { packages, recommends, checks, evidence, together } = wire.view;
-        let packages = packages.into_iter().map(Request).collect();
-        let policy = Policy { checks, evidence, together, pins: Vec::new() };
-        Ok(Self { directory: directory.to_owned(), text, packages, recommends, policy })
+        let packages = wire.view.packages.into_iter().map(Request).collect();
+        Ok(Self { directory: directory.to_owned(), text, packages, recommends: wire.view.recommends })
     }
 
     /// Makes a project with an empty list at `directory`.
@@ -308,17 +298,13 @@ mod tests {
                 Err(_) => assert!(!reads, "{text}"),
             }
         };
-        for text in [
-            "",
-            "view = {}",
-            "view.packages = [\"a\"]",
-            "[view]\nrecommends = true",
-            "view = { packages = [] }",
-            "view.checks = [\"a\"]\nview.evidence = \"types\"",
-        ] {
+        for text in
+            ["", "view = {}", "view.packages = [\"a\"]", "[view]\nrecommends = true", "view = { packages = [] }"]
+        {
             check(text, true);
         }
-        for text in ["view = []", "view = [[\"a\"], true]", "view = 1", "[[view]]"] {
+        // Who clones a project is not made to run its commands.
+        for text in ["view = []", "view = [[\"a\"], true]", "view = 1", "[[view]]", "view.checks = [\"a\"]"] {
             check(text, false);
         }
     }

@@ -107,6 +107,9 @@ pub struct Draft {
     pub lock: Option<Digest>,
 }
 
+/// The file that marks a generation as one that was never current.
+const TRIAL: &str = "trial";
+
 /// How often, and after which pause, a generation is tried to be held.
 const TRIES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -388,6 +391,7 @@ impl View {
         let run = RunLayers { view, generation: number, trees: generation.trees(), lock: draft.lock };
         write_json(&beside.join("run.json"), &run)?;
         write_json(&beside.join("generation.json"), &generation)?;
+        write(&beside.join(TRIAL), b"", 0o644)?;
         let directory = self.generation_directory(number);
         // All of it is durable before any of it can be seen.
         store.sync(lock)?;
@@ -415,7 +419,29 @@ impl View {
         if !self.generation_directory(number).join("run.json").is_file() {
             return Err(ViewError::NoGeneration { view: self.record.name.clone(), number });
         }
+        // Before: what is or was current must not be taken for one that nobody wanted.
+        let trial = self.generation_directory(number).join(TRIAL);
+        match fs::remove_file(&trial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at("remove", &trial)(error)),
+            _ => {}
+        }
         self.point_to(number)
+    }
+
+    /// Whether a generation was written and never made current.
+    pub fn is_trial(&self, number: u32) -> bool {
+        self.generation_directory(number).join(TRIAL).exists()
+    }
+
+    /// Forgets what a process that was killed left: generations that were tried and never made current.
+    ///
+    /// # Errors
+    /// If one cannot be removed.
+    pub fn forget_trials(&self, store: &Store, lock: &WriteLock) -> Result<(), ViewError> {
+        for number in self.numbers()?.into_iter().filter(|number| self.is_trial(*number)) {
+            self.forget(store, lock, number)?;
+        }
+        Ok(())
     }
 
     /// Forgets a generation that is not current. Its packages go with the next collection. `false` if a program runs in

@@ -29,7 +29,7 @@ pub(crate) fn history(host: &Host, printer: &Printer) -> Outcome {
     let view = host.view(&store)?;
     let current = view.current_number()?;
     let mut rows = Vec::new();
-    for number in view.numbers()?.into_iter().rev() {
+    for number in view.numbers()?.into_iter().rev().filter(|number| !view.is_trial(*number)) {
         let current = current == Some(number);
         rows.push(match readable(&view, number)? {
             Some(Generation { created, by, reason, packages, .. }) => {
@@ -79,7 +79,7 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
         (Some(number), _) => Some(number),
         (None, Some(current)) => before(&view, current)?,
         (None, None) => {
-            let whole = |number: &u32| *number < from && view.damaged(*number).is_empty();
+            let whole = |number: &u32| *number < from && !view.is_trial(*number) && view.damaged(*number).is_empty();
             view.numbers()?.into_iter().rfind(whole)
         }
     };

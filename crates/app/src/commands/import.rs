@@ -19,10 +19,10 @@ use crate::{
 
 /// Puts archives from files, or trees, into the store.
 pub(crate) fn run(host: &Host, printer: &Printer, arguments: ImportArguments) -> Outcome {
-    let ImportArguments { paths, prefix, name, version, host: brought, with, check } = arguments;
+    let ImportArguments { paths, prefix, name, version, host: brought, with, check, dlopen } = arguments;
     match prefix {
         Some(prefix) => {
-            let trees = Trees { prefix, paths, name, version, host: brought, with, checks: check };
+            let trees = Trees { prefix, paths, name, version, host: brought, with, checks: check, opens: dlopen };
             native(host, printer, &trees)
         }
         None => archives(host, printer, &paths),

@@ -14,18 +14,14 @@ use crate::{
 /// Shows what is demanded, or changes it first.
 pub(crate) fn run(host: &Host, printer: &Printer, wanted: &PolicyArguments) -> Outcome {
     let PolicyArguments { check, no_check, evidence, together, unpin } = wanted;
-    let is_demand = !(check.is_empty() && no_check.is_empty() && evidence.is_none() && together.is_none());
+    let is_change = !check.is_empty() || !no_check.is_empty() || !unpin.is_empty();
+    let is_change = is_change || evidence.is_some() || together.is_some();
     let target = host.target()?;
-    if let Some(project) = target.project.as_ref().filter(|_| is_demand) {
-        return Err(Failure::new(format!("{} says what is demanded", project.manifest().display()))
-            .with_code(2)
-            .hint("`checks = [\"COMMAND\"]`, `evidence = \"types\"` and `together = true` belong below [view] there"));
-    }
     let check_words = |command: &&String| shlex::split(command).is_none_or(|words| words.is_empty());
     if let Some(command) = check.iter().find(check_words) {
         return Err(Failure::new(format!("`{command}` is no command")).with_code(2));
     }
-    let mut policy = if (is_demand || !unpin.is_empty()) && !host.global.dry_run {
+    let policy = if is_change && !host.global.dry_run {
         let store = host.store()?;
         let lock = host.lock(&store, "changing a policy", printer)?;
         let view = Views::new(&store).get_or_create(target.record.clone())?;
@@ -39,9 +35,6 @@ pub(crate) fn run(host: &Host, printer: &Printer, wanted: &PolicyArguments) -> O
             Err(_) => Policy::default(),
         }
     };
-    if let Some(project) = &target.project {
-        policy = Policy { pins: policy.pins, ..project.policy.clone() };
-    }
     printer.answer("policy", &policy, |policy| describe(target.record.name.as_str(), policy));
     Ok(ExitCode::SUCCESS)
 }

@@ -74,6 +74,7 @@ pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan
     if view.current_number()? != plan.before.as_ref().map(|before| before.number) {
         return Err(Failure::stale());
     }
+    view.forget_trials(store, &lock)?;
     let components = timings.measure("import", || import(host, printer, store, &mut lock, &plan.chosen, &paths))?;
     let pinned = timings.measure("link", || linked(store, &mut lock, &plan.chosen, &components))?;
     if let Some(wrong) = plan.locked.iter().find(|locked| !pinned.iter().any(|p| p.id == locked.id)) {

@@ -16,7 +16,7 @@ use super::{
     smoke::{self, Failed},
 };
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, UNSATISFIABLE},
     host::Host,
     output::{Printer, count},
 };
@@ -106,7 +106,11 @@ impl Checking<'_> {
             Step::Package { .. } => None,
         });
         let wish = Wish { upgrade: Upgrade::Names(names.collect()), holds: holds.collect(), ..wish.clone() };
-        let plan = (self.make)(&wish)?;
+        let plan = match (self.make)(&wish) {
+            // Some go together only: what cannot be tried alone is tried with the next.
+            Err(failure) if failure.code() == UNSATISFIABLE.into() => return Ok(true),
+            plan => plan?,
+        };
         if plan.is_nothing() {
             return Ok(true);
         }

@@ -7,6 +7,7 @@ pub(crate) mod change;
 pub(crate) mod checked;
 pub(crate) mod compose;
 pub(crate) mod cost;
+mod foreign;
 pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod native;

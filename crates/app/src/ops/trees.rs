@@ -36,6 +36,8 @@ pub(crate) struct Trees {
     pub(crate) with: Vec<String>,
     /// Commands that must succeed wherever they are linked.
     pub(crate) checks: Vec<String>,
+    /// Sonames of libraries that their programs open when they run.
+    pub(crate) opens: Vec<String>,
 }
 
 /// A component that came of a tree.
@@ -142,6 +144,7 @@ fn describe(
             host: wanted.host.clone(),
             promises: promises(&directory),
             checks: wanted.checks.clone(),
+            opens: wanted.opens.clone(),
         };
         check_name(&of.name)?;
         described.push(Described { tree: Tree::scan(&directory)?, of, source: archive.source });
@@ -151,8 +154,8 @@ fn describe(
         let source = Source { name: name.clone(), version: version.clone() };
         let summary = format!("the tree of {}", directory.display());
         let (prefix, host) = (prefix.clone(), wanted.host.clone());
-        let checks = wanted.checks.clone();
-        let of = Description { name, version, source, summary, prefix, host, promises: Vec::new(), checks };
+        let (checks, opens) = (wanted.checks.clone(), wanted.opens.clone());
+        let of = Description { name, version, source, summary, prefix, host, promises: Vec::new(), checks, opens };
         let source = format!("directory {}", directory.display());
         described.push(Described { tree: Tree::scan(&directory)?, of, source });
     }

@@ -133,6 +133,21 @@ impl Trees<'_> {
         self.path("simple-1")
     }
 
+    /// A program that opens the library by a name that it makes up when it runs.
+    pub(crate) fn late(&self) -> PathBuf {
+        self.write(
+            "late.c",
+            "#include <dlfcn.h>\n#include <stdio.h>\n\
+             int main(void) {\n  char name[32], room[64];\n  snprintf(name, sizeof name, \"lib%s.so.%d\", \"greet\", 1);\n\
+               void *library = dlopen(name, RTLD_NOW);\n  if (!library) { puts(dlerror()); return 1; }\n\
+               const char *(*greet)(void *) = (const char *(*)(void *))dlsym(library, \"greet\");\n\
+               puts(greet(room));\n  return 0;\n}\n",
+        );
+        fs::create_dir_all(self.path("late-1/bin")).expect("a directory");
+        self.sh("cc -o late-1/bin/late late.c -ldl");
+        self.path("late-1")
+    }
+
     /// Takes a tree in; the host brings its C library.
     pub(crate) fn import(&self, tree: &Path) -> super::Ran {
         let host = ["--host", "libc.so.6", "--host", "ld-linux-x86-64.so.2"];

@@ -55,6 +55,13 @@ impl Tree {
                 }
             }
         }
+        let offered = |soname: &str| {
+            let other = offers.get(soname).is_some_and(|offer| offer.name != of.name);
+            other || self.own(soname).is_some() || of.host.iter().any(|host| host == soname)
+        };
+        if let Some(soname) = of.opens.iter().find(|soname| !offered(soname)) {
+            return Err(NativeError::Unresolved { sonames: vec![soname.clone()], needed_by: "--dlopen".to_owned() });
+        }
         if let Some((_, first)) = missing.first() {
             let sonames: BTreeSet<&str> = missing.iter().map(|(soname, _)| *soname).collect();
             return Err(NativeError::Unresolved {
@@ -96,10 +103,12 @@ impl Tree {
                 Some(Place::Host) | None => {}
             }
         }
-        for soname in &binary.openable {
+        for soname in binary.openable.iter().chain(&of.opens) {
             let place = match self.find(of, (path, binary), offers, soname) {
                 // Only what it is bound to anyway: a string is no declaration.
-                Some(Place::Slot(slot, _)) if !bindings.slots.contains_key(slot) => continue,
+                Some(Place::Slot(slot, _)) if !bindings.slots.contains_key(slot) && !of.opens.contains(soname) => {
+                    continue;
+                }
                 Some(place @ (Place::Own(_) | Place::Slot(..))) => place,
                 Some(Place::Host) | None => continue,
             };

@@ -48,6 +48,8 @@ pub struct Description {
     pub prefix: String,
     /// Sonames that the host has to bring.
     pub host: Vec<String>,
+    /// Sonames of libraries that its programs open when they run, by names that are nowhere in them.
+    pub opens: Vec<String>,
     /// What its origin promises of its libraries: control files with their names.
     pub promises: Vec<(TreePath, Vec<u8>)>,
     /// Commands that must succeed wherever it is linked.

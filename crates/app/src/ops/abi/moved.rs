@@ -67,36 +67,45 @@ impl Group<'_> {
     fn judge(&self, sides: &Sides, demand: Demand, judgements: &mut [Vec<Judgement>]) -> Outcome<()> {
         let (old, new) = (sides.provider(self.old)?, sides.provider(self.new)?);
         let mut consumers: Vec<(&Side, &Binary)> = Vec::new();
-        let mut whose = Vec::new();
+        let (mut whose, mut opened) = (Vec::new(), Vec::new());
         for &at in self.those {
             let side = sides.of(&self.members[self.moved[at].consumer].candidate)?;
             for consumer in side.consumers().filter(|(_, binary)| needs(binary, &old)) {
                 consumers.push(consumer);
                 whose.push(at);
             }
-        }
-        if consumers.is_empty() {
-            return Ok(());
+            let by_name = opened_by(side, &self.moved[at]);
+            opened.extend(by_name.into_iter().map(|library| (at, library)));
         }
         let process = self.process();
         let others = process.iter().filter(|other| **other != self.new && **other != self.old);
         let others = others.map(|other| sides.of(other)).collect::<Outcome<Vec<&Side>>>()?;
         let with = |provider| others.iter().copied().chain([provider]).collect::<Vec<&Side>>();
+        let others = [with(&old), with(&new)];
         let is_promised = old.package.as_ref().is_some_and(|package| !package.shlibs.is_empty());
         let (types, accept_symbols) = evidence(demand, is_promised);
-        let work = Work {
+        let work = |consumers| Work {
             old: &old,
             new: &new,
-            consumers: &consumers,
-            others: [&with(&old), &with(&new)],
+            consumers,
+            others: [&others[0], &others[1]],
             places: &[],
             types,
             headers: None,
             known: &[],
             accept_symbols,
         };
-        for judged in work.judge().into_iter().filter(|judged| judged.judgement.is_used) {
-            judgements[whose[judged.consumer.expect("there are consumers")]].push(judged.judgement);
+        if !consumers.is_empty() {
+            for judged in work(&consumers).judge().into_iter().filter(|judged| judged.judgement.is_used) {
+                judgements[whose[judged.consumer.expect("there are consumers")]].push(judged.judgement);
+            }
+        }
+        // Who opens a library by its name may use any of it.
+        if !opened.is_empty() {
+            for judged in work(&[]).judge() {
+                let those = opened.iter().filter(|(_, library)| **library == judged.library);
+                those.for_each(|(at, _)| judgements[*at].push(judged.judgement.clone()));
+            }
         }
         Ok(())
     }
@@ -110,6 +119,16 @@ impl Group<'_> {
         }
         reached.into_iter().map(|at| &self.members[at].candidate).collect()
     }
+}
+
+/// The libraries of a slot that no file of its consumer needs: they are opened by name, when it runs.
+fn opened_by<'a>(consumer: &Side, moved: &'a Moved) -> Vec<&'a String> {
+    let is_needed = |library: &str| {
+        let name = |needed: &[u8]| needed.rsplit(|byte| *byte == b'/').next() == Some(library.as_bytes());
+        // The dynamic linker is nobody's to call.
+        library.starts_with("ld-linux") || consumer.binaries.iter().any(|binary| binary.facts.needed().any(name))
+    };
+    moved.libraries.iter().filter(|library| !is_needed(library)).collect()
 }
 
 /// The binaries of all that counts.

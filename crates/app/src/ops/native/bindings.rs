@@ -18,6 +18,8 @@ pub(crate) struct Moved {
     /// What it was made with, or else has now. `None`: that is no longer in the store.
     pub(crate) old: Option<Candidate>,
     pub(crate) new: Candidate,
+    /// The libraries that the slot is used for, by the names that are asked for.
+    pub(crate) libraries: Vec<String>,
 }
 
 /// What a view's native packages are bound to now.
@@ -52,7 +54,8 @@ pub(crate) fn moved(natives: &mut Natives<'_>, members: &[Member], before: &Befo
         let native = natives.native(&member.candidate)?;
         for (slot, &provider) in &member.slots {
             let new = &members[provider].candidate;
-            let made_with = native.slots.get(slot).and_then(|slot| slot.built_with);
+            let of = native.slots.get(slot);
+            let made_with = of.and_then(|slot| slot.built_with);
             let was = before.bound(member, slot);
             // Of components that need each other in a circle one does not know what it was made with.
             if [made_with, was].contains(&Some(new.id)) || (made_with.is_none() && was.is_none()) {
@@ -60,7 +63,8 @@ pub(crate) fn moved(natives: &mut Natives<'_>, members: &[Member], before: &Befo
             }
             let offered = |id: Option<ComponentId>| id.and_then(|id| natives.with_id(slot, &id));
             let old = offered(made_with).or_else(|| offered(was));
-            all.push(Moved { consumer, slot: slot.clone(), old, new: new.clone() });
+            let libraries = of.map(|of| of.libraries.keys().cloned().collect()).unwrap_or_default();
+            all.push(Moved { consumer, slot: slot.clone(), old, new: new.clone(), libraries });
         }
     }
     Ok(all)

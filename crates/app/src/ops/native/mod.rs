@@ -15,7 +15,7 @@ use aleph_link::{Candidate, Offers};
 use aleph_store::{ComponentRow, Store};
 
 pub(crate) use bindings::Moved;
-pub(crate) use choose::{Around, Kept, Settled, settle};
+pub(crate) use choose::{Around, Kept, Settled, moves_of, settle};
 pub(crate) use commands::{COMMANDS, commands};
 
 use crate::failure::{Failure, Outcome};
