@@ -158,6 +158,29 @@ fn what_fails_a_check_stays_and_the_rest_moves() {
 }
 
 #[test]
+fn an_update_may_name_a_version() {
+    let offers = Offers::new();
+    let named = |version: &'static str| Package::new("a", version).file("usr/share/a/content", 0o644, version);
+    offers.offer(vec![named("1"), named("2"), named("3"), package("b", "", "")]);
+    offers.run(&["add", "a=1", "b"]).good();
+    let held = |offers: &Offers| offers.held().join(", ");
+    let planned = offers.run(&["update", "-n"]).good();
+    assert!(planned.out.contains("a 1 stays, not 3: you asked for a=1"), "{planned:?}");
+    offers.run(&["update", "a=2"]).good();
+    assert_eq!(held(&offers), "a 2, b 1");
+    offers.run(&["update"]).good();
+    assert_eq!(held(&offers), "a 2, b 1", "it was asked for");
+    offers.run(&["add", "a"]).good();
+    offers.run(&["update", "a=3"]).good();
+    assert_eq!(held(&offers), "a 3, b 1");
+    offers.run(&["update", "a=1"]).good();
+    assert_eq!(held(&offers), "a 1, b 1");
+    offers.run(&["update"]).good();
+    assert_eq!(held(&offers), "a 3, b 1");
+    offers.run(&["update", "a=9"]).failed(3, &["a"]);
+}
+
+#[test]
 fn a_package_that_a_source_built_again_is_another() {
     let offers = Offers::new();
     offers.offer(vec![package("a", "", "first"), package("b", "", "")]);

@@ -178,6 +178,14 @@ fn plan(
             requested.push(request);
         }
     }
+    // Who names another version than the one that was asked for asks for that from now on.
+    for (name, version) in &wish.at {
+        let is_other = |request: &&mut Request| request.name() == name && request.0.contains('=');
+        if let Some(request) = requested.iter_mut().find(is_other) {
+            let (before, _) = request.0.split_once('=').unwrap_or_default();
+            *request = Request(format!("{before}={version}"));
+        }
+    }
     // Where a project's lock file and its view disagree, the lock file is what the project holds.
     let lock = match &target.project {
         Some(project) => Lock::read(&project.lock_file())?,

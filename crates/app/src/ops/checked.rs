@@ -50,7 +50,7 @@ pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> O
     let Some(mut failed) = checking.run(&plan, &prepared)? else { return Ok((plan, prepared.switch()?)) };
     let (mut plan, mut prepared) = (plan, prepared);
     for _ in 0..MOST {
-        let stays = Failure::from(&failed).hint(format!("the view stays what it was: {}", stays_at(&plan)));
+        let stays = stays(&failed, &plan);
         let steps = checking.wish.filter(|wish| wish.upgrade != Upgrade::None).map(|_| steps(&plan, &prepared));
         let view = prepared.discard(checking.store)?;
         let (Some(wish), Some(steps)) = (checking.wish, steps.filter(|steps| !steps.is_empty())) else {
@@ -67,7 +67,7 @@ pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> O
         ));
         plan = (checking.make)(wish)?;
         if plan.is_nothing() {
-            return Err(stays.hint("nothing else would change"));
+            return Err(stays);
         }
         prepared = apply::prepare(checking.host, checking.printer, checking.store, &plan)?;
         match checking.run(&plan, &prepared)? {
@@ -76,7 +76,7 @@ pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> O
         }
     }
     prepared.discard(checking.store)?;
-    Err(Failure::from(&failed).hint(format!("the view stays what it was: {}", stays_at(&plan))))
+    Err(stays(&failed, &plan))
 }
 
 impl Checking<'_> {
@@ -97,15 +97,17 @@ impl Checking<'_> {
 
     /// Whether the check passes when only the first steps are taken.
     fn works(&self, wish: &Wish, steps: &[Step], taken: usize, failed: &Failed) -> Outcome<bool> {
-        let names = steps[..taken].iter().map(|step| match step {
+        let name = |step: &Step| match step {
             Step::Package { name, .. } => name.clone(),
             Step::Binding { hold, .. } => hold.slot.clone(),
-        });
+        };
+        let names: Vec<String> = steps[..taken].iter().map(name).collect();
+        let at = wish.at.iter().filter(|(name, _)| names.contains(name)).cloned().collect();
         let holds = steps[taken..].iter().filter_map(|step| match step {
             Step::Binding { hold, .. } => Some(hold.clone()),
             Step::Package { .. } => None,
         });
-        let wish = Wish { upgrade: Upgrade::Names(names.collect()), holds: holds.collect(), ..wish.clone() };
+        let wish = Wish { upgrade: Upgrade::Names(names), at, holds: holds.collect(), ..wish.clone() };
         let plan = match (self.make)(&wish) {
             // Some go together only: what cannot be tried alone is tried with the next.
             Err(failure) if failure.code() == UNSATISFIABLE.into() => return Ok(true),
@@ -159,8 +161,12 @@ fn of(steps: &[Step]) -> String {
     }
 }
 
-fn stays_at(plan: &Plan) -> String {
-    plan.before.as_ref().map_or_else(|| "empty".to_owned(), |before| format!("generation {}", before.number))
+/// Says that the view does not move.
+fn stays(failed: &Failed, plan: &Plan) -> Failure {
+    let at =
+        plan.before.as_ref().map_or_else(|| "empty".to_owned(), |before| format!("at generation {}", before.number));
+    Failure::new(format!("{failed}; the view stays {at}"))
+        .hint("`aleph view policy` shows what is demanded; with --no-check COMMAND it is demanded no longer")
 }
 
 /// The packages, each after what it needs.

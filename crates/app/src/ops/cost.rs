@@ -9,6 +9,7 @@ use aleph_component::{
     Node, PackageId, Unlinked, link,
     native::{Place, layout},
 };
+use aleph_link::{Candidate, Member};
 use aleph_store::Store;
 use serde::Serialize;
 
@@ -61,10 +62,9 @@ impl Cost {
         settled: &Settled,
         has: &BTreeSet<PackageId>,
     ) -> Outcome<()> {
-        let unlinked =
-            |member: &aleph_link::Member| Unlinked { component: member.candidate.id, slots: member.slots.clone() };
+        let unlinked = |member: &Member| Unlinked { component: member.candidate.id, slots: member.slots.clone() };
         let linked = link(&settled.members.iter().map(unlinked).collect::<Vec<_>>())?;
-        let mut known: BTreeMap<&aleph_link::Candidate, u64> = BTreeMap::new();
+        let mut known: BTreeMap<&Candidate, u64> = BTreeMap::new();
         for (member, linked) in settled.members.iter().zip(&linked) {
             if has.contains(&linked.id) {
                 continue;

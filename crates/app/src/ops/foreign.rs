@@ -60,9 +60,8 @@ fn unpinned(
         let chosen = solved(around, plan, (wish, &upgrade), (held, locals))?;
         let shared = plan.policy.pins.iter().filter(|pin| pin.consumer.is_none());
         let is_taken = |pin: &&Pin| {
-            let is = |version: &str, other: &str| version == other;
-            chosen.iter().any(|one| one.name == pin.provider && is(&one.version, &pin.instead_of.version))
-                && held.iter().any(|one| one.name == pin.provider && is(&one.version, &pin.keeps.version))
+            chosen.iter().any(|one| (&one.name, &one.version) == (&pin.provider, &pin.instead_of.version))
+                && held.iter().any(|one| (&one.name, &one.version) == (&pin.provider, &pin.keeps.version))
                 && !kept.iter().any(|known| known.provider == pin.provider)
         };
         let taken: Vec<&Pin> = shared.filter(is_taken).collect();

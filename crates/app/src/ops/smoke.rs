@@ -52,12 +52,6 @@ impl fmt::Display for Failed {
     }
 }
 
-impl From<&Failed> for Failure {
-    fn from(failed: &Failed) -> Self {
-        Self::new(failed.to_string())
-    }
-}
-
 /// All that a generation must pass: what its owner demands, and what comes with its native packages.
 pub(crate) fn checks(store: &Store, policy: &Policy, generation: &Generation) -> Outcome<Vec<Check>> {
     let demanded = policy.checks.iter().map(|command| Check { command: command.clone(), of: None });

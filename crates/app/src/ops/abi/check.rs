@@ -50,7 +50,7 @@ pub(crate) fn gate(stored: &Stored, generation: &Generation, before: Option<&Gen
         let more = if others.is_empty() { String::new() } else { format!(" (and {} like that)", others.len()) };
         return Err(Failure::new(format!("{first}{more}, and did not lack it before"))
             .with_code(UNSATISFIABLE)
-            .hint("the view stays what it was; `--accept-breaks` changes it all the same"));
+            .hint("`--accept-breaks` changes the view all the same"));
     }
     let breaks = checked.reasons.into_iter().filter(|change| change.effect == Effect::Breaks);
     Ok(breaks.map(|change| change.text).collect())
