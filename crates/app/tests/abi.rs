@@ -256,6 +256,16 @@ fn a_library_that_moves_to_another_package_is_not_gone() {
 }
 
 #[test]
+fn going_back_is_judged_in_its_own_direction() {
+    let made = Made::new();
+    made.world.run(with(&["add"], &[made.library("1"), made.program()])).good();
+    made.world.run(with(&["add"], &[made.library("2")])).good();
+    let planned = made.world.run(["rollback", "-n"]).good().out;
+    assert!(planned.contains("libx:all  2 -> 1\n1 package that stays uses what changes: relink"), "{planned}");
+    assert!(made.world.run(["view", "diff"]).good().out.contains("1 -> 2"), "nothing was done");
+}
+
+#[test]
 fn a_library_that_cannot_be_read_is_not_taken_for_gone() {
     let made = Made::new();
     made.world.run(with(&["add"], &[made.library("1"), made.program()])).good();

@@ -278,6 +278,19 @@ fn a_tree_whose_prefix_is_too_short_is_linked_once() {
 }
 
 #[test]
+fn what_is_bound_to_the_wrong_library_from_the_beginning_is_refused() {
+    let world = World::new();
+    let trees = Trees { world: &world };
+    // It is compiled with this one, and taken in with another.
+    trees.greet("1", Greet::Says("hello"));
+    trees.import(&trees.greet("2", Greet::Lacks)).good();
+    trees.import(&trees.prog()).good();
+    world.run(["add", "store:prog"]).failed(3, &["greet_count", "bin/pl"]);
+    world.run(["list"]);
+    world.run(["add", "--accept-breaks", "store:prog"]).good();
+}
+
+#[test]
 fn what_nobody_offers_is_named() {
     let world = World::new();
     let trees = Trees { world: &world };

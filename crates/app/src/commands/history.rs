@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     failure::{DAMAGED, Failure, Outcome},
     host::Host,
+    ops::abi::impact,
     output::{Printer, bold, count, red, table},
 };
 
@@ -97,6 +98,16 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
         crate::ops::project::follow(host, &view, &target)?;
     }
     let verb = if host.global.dry_run { "would go back" } else { "went back" };
+    // A dry run has time: what stays is judged in this direction, too.
+    let told = match current.as_ref().filter(|_| host.global.dry_run) {
+        Some(current) => {
+            let holdings = [&current.packages, &target.packages].map(|packages| impact::holding(packages));
+            let impact = impact::judge(host, &holdings[0], &holdings[1], view.policy()?.evidence)?;
+            let lines = super::view::lines(&difference(&current.packages, &target.packages));
+            format!("{}\n{}", lines.trim_end(), super::abi::impact::human(&impact)).trim_start().to_owned()
+        }
+        None => String::new(),
+    };
     printer.answer("rollback", &target.number, |number| {
         let changed = match &current {
             Some(current) => {
@@ -104,7 +115,7 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
             }
             None => format!("generation {from} is damaged"),
         };
-        format!("{} {verb} from generation {from} to {number}; {changed}", bold(view.record.name.as_str()))
+        format!("{told}{} {verb} from generation {from} to {number}; {changed}", bold(view.record.name.as_str()))
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -140,6 +140,13 @@ pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan
         capture: captured.reference,
         warnings: captured.warnings,
     };
+    // What only changes its bindings was judged; what is new was bound by the names of its libraries when it was taken in.
+    let had = |package: &&Pinned| {
+        plan.before.iter().flat_map(|before| &before.packages).any(|old| old.component == package.component)
+    };
+    if !plan.accept_breaks && native.iter().any(|package| package.requested && !had(&package)) {
+        timings.measure("check", || check::gate_of_natives(&Stored::open(host)?, &generation))?;
+    }
     let is_same_tree = plan.before.as_ref().is_some_and(|before| before.trees() == generation.trees());
     if !plan.accept_breaks && !is_same_tree {
         let lacks =

@@ -2,18 +2,25 @@
 
 mod tree;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aleph_abi::{
     Change, Effect, Evidence, Verdict,
     closure::{Member, Problem, Space, is_program},
-    elf::{Facts, FileKind},
+    elf::{self, Facts, FileKind},
 };
 use aleph_component::Node;
 use aleph_view::Generation;
 
 use self::tree::Tree;
-use super::stored::{Found, Stored};
+use super::{
+    around::library_directories,
+    stored::{Found, Stored},
+};
 use crate::failure::{Failure, Outcome, UNSATISFIABLE};
 
 /// What was found.
@@ -40,17 +47,31 @@ impl Checked {
     }
 }
 
-/// Fails if programs that stay in a view's tree would lack what they had. Says what new ones lack, in words. What runs from
-/// the store is not looked at: each of its bindings was judged, or is the one that it was made with.
+/// Fails if programs that run from the store lack anything with what they are bound to.
+pub(crate) fn gate_of_natives(stored: &Stored, generation: &Generation) -> Outcome<()> {
+    let mut checked = Checked::nothing();
+    State::read(stored, generation, true)?.check(None, &mut checked);
+    let breaks: Vec<&Change> = checked.reasons.iter().filter(|change| change.effect == Effect::Breaks).collect();
+    match breaks.as_slice() {
+        [] => Ok(()),
+        [first, others @ ..] => Err(lacking(&first.text, others.len())),
+    }
+}
+
+fn lacking(first: &str, others: usize) -> Failure {
+    let more = if others == 0 { String::new() } else { format!(" (and {others} like that)") };
+    Failure::new(format!("{first}{more}"))
+        .with_code(UNSATISFIABLE)
+        .hint("`--accept-breaks` changes the view all the same")
+}
+
+/// Fails if programs that stay in a view's tree would lack what they had. Says what new ones lack, in words.
 pub(crate) fn gate(stored: &Stored, generation: &Generation, before: Option<&Generation>) -> Outcome<Vec<String>> {
     let mut checked = Checked::nothing();
     let before = before.map(|before| State::read(stored, before, false)).transpose()?;
     State::read(stored, generation, false)?.check(before.as_ref(), &mut checked);
     if let [first, others @ ..] = checked.lost.as_slice() {
-        let more = if others.is_empty() { String::new() } else { format!(" (and {} like that)", others.len()) };
-        return Err(Failure::new(format!("{first}{more}, and did not lack it before"))
-            .with_code(UNSATISFIABLE)
-            .hint("`--accept-breaks` changes the view all the same"));
+        return Err(lacking(&format!("{first}, which it did not lack before"), others.len()));
     }
     let breaks = checked.reasons.into_iter().filter(|change| change.effect == Effect::Breaks);
     Ok(breaks.map(|change| change.text).collect())
@@ -91,11 +112,33 @@ fn told(path: &str, problems: &[Problem]) -> Option<String> {
     }
 }
 
+/// The libraries that the host is to bring, as far as it does and they need nothing else of it: what a process with another
+/// library in it has cannot be told.
+fn hosts_libraries(names: &BTreeSet<String>) -> Vec<(PathBuf, Facts)> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let directories = library_directories(Path::new("/"));
+    let read = |name: &String| {
+        let path = directories.iter().map(|directory| directory.join(name)).find(|path| path.is_file())?;
+        Some((path.clone(), elf::read(&std::fs::read(path).ok()?).ok()?))
+    };
+    let mut found: Vec<(PathBuf, Facts)> = names.iter().filter_map(read).collect();
+    loop {
+        let before = found.len();
+        let has: BTreeSet<Vec<u8>> = found.iter().filter_map(|(_, facts)| facts.soname().map(<[u8]>::to_vec)).collect();
+        found.retain(|(_, facts)| facts.needed().all(|needed| has.contains(needed)));
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
 /// A generation's files.
 struct State {
     tree: Tree,
     /// Path and facts, sorted by path.
-    files: Vec<(String, std::sync::Arc<Facts>)>,
+    files: Vec<(String, Arc<Facts>)>,
     /// What cannot be read: path and why.
     unread: Vec<(String, String)>,
 }
@@ -103,7 +146,7 @@ struct State {
 impl State {
     /// What runs in a generation's tree, or what runs from the store.
     fn read(stored: &Stored, generation: &Generation, is_native: bool) -> Outcome<Self> {
-        let tree = if is_native {
+        let mut tree = if is_native {
             Tree::of_natives(stored.store(), generation)?
         } else {
             Tree::read(stored.store(), generation)?
@@ -126,6 +169,11 @@ impl State {
                 Err(why) => unread.push((path, why.to_string())),
             }
         }
+        for (path, facts) in hosts_libraries(&tree.host) {
+            tree.add_hosts(&path);
+            known.push((path.to_string_lossy().into_owned(), Arc::new(facts)));
+        }
+        known.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(Self { tree, files: known, unread })
     }
 

@@ -1,6 +1,9 @@
 //! The names of a generation: where a path leads, and where its dynamic linker looks for libraries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use aleph_component::{Digest, Node, StoreName, native::LINKS};
 use aleph_store::Store;
@@ -88,6 +91,20 @@ impl Tree {
             }
         }
         Ok(tree)
+    }
+
+    /// Adds a library that the host brings: its path, absolute.
+    pub(super) fn add_hosts(&mut self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("ld-linux") {
+            self.add(format!("lib64/{name}"), Name::Link(path.to_string_lossy().into_owned()));
+        }
+        // Its content is not the store's.
+        self.add(path.to_string_lossy().trim_start_matches('/').to_owned(), Name::File(Digest::of(b""), 0));
+        let directory = path.parent().unwrap_or(path).to_string_lossy().into_owned();
+        if !self.directories.contains(&directory) {
+            self.directories.push(directory);
+        }
     }
 
     /// Adds a name and the directories that it is in.
