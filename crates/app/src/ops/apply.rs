@@ -140,23 +140,31 @@ pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan
         capture: captured.reference,
         warnings: captured.warnings,
     };
-    // What only changes its bindings was judged; what is new was bound by the names of its libraries when it was taken in.
-    let had = |package: &&Pinned| {
-        plan.before.iter().flat_map(|before| &before.packages).any(|old| old.component == package.component)
-    };
-    if !plan.accept_breaks && native.iter().any(|package| package.requested && !had(&package)) {
-        timings.measure("check", || check::gate_of_natives(&Stored::open(host)?, &generation))?;
-    }
-    let is_same_tree = plan.before.as_ref().is_some_and(|before| before.trees() == generation.trees());
-    if !plan.accept_breaks && !is_same_tree {
-        let lacks =
-            timings.measure("check", || check::gate(&Stored::open(host)?, &generation, plan.before.as_ref()))?;
-        generation.warnings.extend(lacks);
-    }
+    timings.measure("check", || gates(host, plan, &native, &mut generation))?;
     let lock_digest = plan.project.as_ref().map(|_| Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes()));
     let draft = Draft { generation, launchers, programs, aleph: Host::program()?, lock: lock_digest };
     let generation = timings.measure("switch", || view.write(store, &lock, draft))?;
     Ok(Prepared { view, generation, impact, timings, lock })
+}
+
+/// Fails if programs would lack what they need. What new programs of a tree lack becomes a warning.
+fn gates(host: &Host, plan: &Plan, native: &[Pinned], generation: &mut Generation) -> Outcome<()> {
+    if plan.accept_breaks {
+        return Ok(());
+    }
+    // What only changes its bindings was judged; what is new was bound by the names of its libraries when it was taken in.
+    let before = plan.before.as_ref();
+    let had = |package: &Pinned| {
+        before.is_some_and(|before| before.packages.iter().any(|old| old.component == package.component))
+    };
+    if native.iter().any(|package| package.requested && !had(package)) {
+        check::gate_of_natives(&Stored::open(host)?, generation)?;
+    }
+    if before.is_none_or(|before| before.trees() != generation.trees()) {
+        let lacks = check::gate(&Stored::open(host)?, generation, before)?;
+        generation.warnings.extend(lacks);
+    }
+    Ok(())
 }
 
 /// On what bindings rest that this change moves, and those before it as long as they are what they were.

@@ -68,13 +68,22 @@ impl Impact {
     }
 }
 
-/// What evidence is looked for: the types only where they are demanded or where nobody promises anything.
-pub(super) fn evidence(demand: Demand, is_promised: bool) -> (TypesFrom<'static>, bool) {
-    match demand {
-        Demand::Symbols => (TypesFrom::Nowhere, true),
-        Demand::Declared if is_promised => (TypesFrom::Nowhere, false),
-        Demand::Declared | Demand::Types => (TypesFrom::DebugInformation(&[]), false),
-    }
+/// How a change from one provider to another is judged, with the other libraries of the process before and after. What a
+/// maintainer promises is relied on, unless the types are demanded; what nobody promises has to be seen.
+pub(super) fn work<'a>(
+    (old, new): (&'a Side, &'a Side),
+    consumers: &'a [(&'a Side, &'a Binary)],
+    others: [&'a [&'a Side]; 2],
+    demand: Demand,
+) -> Work<'a> {
+    let is_promised = old.package.as_ref().is_some_and(|package| !package.shlibs.is_empty());
+    let types = match demand {
+        Demand::Symbols => TypesFrom::Nowhere,
+        Demand::Declared if is_promised => TypesFrom::Nowhere,
+        Demand::Declared | Demand::Types => TypesFrom::DebugInformation(&[]),
+    };
+    let accept_symbols = demand == Demand::Symbols;
+    Work { old, new, consumers, others, places: &[], types, headers: None, known: &[], accept_symbols }
 }
 
 /// What a view holds in its tree.
@@ -124,20 +133,7 @@ pub(crate) fn judge(host: &Host, before: &Holding, after: &Holding, demand: Dema
         if consumers.is_empty() {
             continue;
         }
-        // What a maintainer promises is relied on; what nobody promises has to be seen.
-        let is_promised = old.package.as_ref().is_some_and(|package| !package.shlibs.is_empty());
-        let (types, accept_symbols) = evidence(demand, is_promised);
-        let work = Work {
-            old,
-            new,
-            consumers: &consumers,
-            others: [&others[0], &others[1]],
-            places: &[],
-            types,
-            headers: None,
-            known: &[],
-            accept_symbols,
-        };
+        let work = work((old, new), &consumers, [&others[0], &others[1]], demand);
         let mut verdicts: BTreeMap<usize, Vec<Judgement>> = BTreeMap::new();
         for judged in work.judge().into_iter().filter(|judged| judged.judgement.is_used) {
             let package = packages[judged.consumer.expect("there are consumers")];

@@ -9,8 +9,8 @@ use aleph_store::ComponentRow;
 use aleph_view::Demand;
 
 use super::{
-    impact::{evidence, needs},
-    judging::{Work, combine},
+    impact::{needs, work},
+    judging::combine,
     side::{Binary, Side},
     stored::Stored,
 };
@@ -82,19 +82,7 @@ impl Group<'_> {
         let others = others.map(|other| sides.of(other)).collect::<Outcome<Vec<&Side>>>()?;
         let with = |provider| others.iter().copied().chain([provider]).collect::<Vec<&Side>>();
         let others = [with(&old), with(&new)];
-        let is_promised = old.package.as_ref().is_some_and(|package| !package.shlibs.is_empty());
-        let (types, accept_symbols) = evidence(demand, is_promised);
-        let work = |consumers| Work {
-            old: &old,
-            new: &new,
-            consumers,
-            others: [&others[0], &others[1]],
-            places: &[],
-            types,
-            headers: None,
-            known: &[],
-            accept_symbols,
-        };
+        let work = |consumers| work((&old, &new), consumers, [&others[0], &others[1]], demand);
         if !consumers.is_empty() {
             for judged in work(&consumers).judge().into_iter().filter(|judged| judged.judgement.is_used) {
                 judgements[whose[judged.consumer.expect("there are consumers")]].push(judged.judgement);
