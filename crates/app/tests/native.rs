@@ -201,6 +201,27 @@ fn what_fails_a_check_is_found_and_pinned_back() {
 }
 
 #[test]
+fn programs_of_a_views_tree_find_those_that_run_from_the_store() {
+    for who in [Some(Who::Self_), granted()].into_iter().flatten() {
+        let world = World::of(who, "both");
+        let trees = Trees { world: &world };
+        trees.import(&trees.still()).good();
+        let package = support::packages::Package::new("runner", "1").file("usr/bin/runner", 0o755, trees.runner());
+        let package = package.build(&world.directory);
+        world.run([std::ffi::OsStr::new("add"), package.as_os_str()]).good();
+        world.run(["run", "--", "runner", "still"]).failed(9, &[]);
+        world.run(["add", "store:still"]).good();
+        assert_eq!(world.run(["run", "--", "runner", "still"]).good().out, "still here\n");
+        world.run(["run", "--pure", "--", "runner", "still"]).failed(9, &[]);
+        // Its own come first, and a record that was lost says the same again.
+        let current = fs::read_dir(world.store.join("views")).unwrap().flatten().next().unwrap().path().join("current");
+        fs::remove_file(current.join("run.json")).unwrap();
+        world.run(["store", "repair"]).good();
+        assert_eq!(world.run(["run", "--", "runner", "still"]).good().out, "still here\n");
+    }
+}
+
+#[test]
 fn what_is_opened_late_is_found_where_it_is_declared() {
     let world = World::new();
     let trees = Trees { world: &world };

@@ -12,6 +12,7 @@ fn main() {
         layers: std::env::split_paths(&layers).collect(),
         argv: args.collect(),
         found: None,
+        outside: None,
         env: std::env::vars_os().collect(),
         cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         home: std::env::var_os("HOME").unwrap_or_else(|| "/".into()).into(),

@@ -30,6 +30,8 @@ pub struct RunSpec {
     pub argv: Vec<OsString>,
     /// Where in the view the command is, if that is known: a look into the layers costs less than one into a new mount.
     pub found: Option<PathBuf>,
+    /// Programs that lie outside of the layers and are to be found all the same; not in a pure run.
+    pub outside: Option<Outside>,
     /// The caller's environment, from which the program's is made.
     pub env: Vec<(OsString, OsString)>,
     /// The caller's working directory; kept where it shows inside, else `/`.
@@ -38,6 +40,15 @@ pub struct RunSpec {
     pub home: PathBuf,
     /// Cut off from the host: own processes, network (loopback only), home, temporary files and environment.
     pub pure: bool,
+}
+
+/// Programs that lie outside of a view's layers.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// The directory of the host that they and all that they need are in. It shows at the same path.
+    pub root: PathBuf,
+    /// The directory of commands, which is searched last.
+    pub commands: PathBuf,
 }
 
 /// Why a program could not be run.
@@ -131,7 +142,7 @@ fn try_enter(spec: &RunSpec) -> Result<Infallible, EnterError> {
     let mask = rustix::process::umask(Mode::from_raw_mode(0o022));
     let stack = open_layers(&spec.layers)?;
     let caller = etc::find_caller(uid, gid, &groups, &spec.home);
-    let passages = host::collect(&stack, &spec.home, &spec.cwd)?;
+    let passages = host::collect(&stack, &spec.home, &spec.cwd, spec.outside.as_ref().map(|outside| &*outside.root))?;
     let files = etc::collect(&stack, &caller);
     let trust = files.iter().any(|(name, _)| trust::BUNDLE.as_bytes().ends_with(name.to_bytes()));
     let scratch = Scratch::new()?;
@@ -209,7 +220,8 @@ fn exec_inside(spec: &RunSpec, pure: Option<(&str, &str)>, host_trust: bool) -> 
     // Many variables name one file.
     let known = RefCell::new(HashMap::new());
     let exists = &|p: &Path| *known.borrow_mut().entry(p.to_path_buf()).or_insert_with(|| p.exists());
-    let inside = Inside { view: &spec.view, pure, host_trust, exists, has_locale: &locale::available };
+    let commands = spec.outside.as_ref().filter(|_| pure.is_none()).map(|outside| &*outside.commands);
+    let inside = Inside { view: &spec.view, pure, host_trust, commands, exists, has_locale: &locale::available };
     exec::exec(&spec.argv, spec.found.as_deref(), &environment::prepare(&spec.env, &inside))
 }
 

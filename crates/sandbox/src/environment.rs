@@ -81,6 +81,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) pure: Option<(&'a str, &'a str)>,
     /// Whether the bundle of certificates has some of the host's.
     pub(crate) host_trust: bool,
+    /// A directory of commands that is searched last.
+    pub(crate) commands: Option<&'a Path>,
     /// Whether a path exists inside.
     pub(crate) exists: &'a dyn Fn(&Path) -> bool,
     /// Whether the view has a locale.
@@ -110,8 +112,13 @@ pub(crate) fn prepare(outer: &[(OsString, OsString)], inside: &Inside<'_>) -> Ve
             set(name, value);
         }
     }
-    set("PATH", PATH);
     set("ALEPH_VIEW", inside.view);
+    let mut path = OsString::from(PATH);
+    if let Some(commands) = inside.commands {
+        path.push(":");
+        path.push(commands);
+    }
+    env.push(("PATH".into(), path));
     env
 }
 
@@ -149,12 +156,13 @@ mod tests {
             view: "main",
             pure: pure.then_some(("user", "/home/user")),
             host_trust: false,
+            commands: None,
             exists: &|p| p == Path::new("/there") || p == Path::new("/bin/sh"),
             has_locale: &|l| l == "en_GB.UTF-8",
         };
         let mut expected: Vec<(OsString, OsString)> = expected.iter().map(|(n, v)| (n.into(), v.into())).collect();
-        expected.push(("PATH".into(), PATH.into()));
         expected.push(("ALEPH_VIEW".into(), "main".into()));
+        expected.push(("PATH".into(), PATH.into()));
         assert_eq!(prepare(&outer, &inside), expected);
     }
 

@@ -40,7 +40,9 @@ pub(crate) struct Passages {
 /// Of `/run` its entries pass, those that the view has none of and that are no plain files, as links into `/run/host`: so
 /// the host's daemons can be reached, and a program that puts a process id there neither needs root nor overwrites the
 /// host's.
-pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages, MountError> {
+///
+/// Where programs lie `outside` shows in any case.
+pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path, outside: Option<&Path>) -> Result<Passages, MountError> {
     let mut passages = Passages::default();
     for (path, kind) in list(Path::new("/"))? {
         match kind {
@@ -54,7 +56,8 @@ pub(crate) fn collect(stack: &Stack, home: &Path, cwd: &Path) -> Result<Passages
     passages.add_run(stack)?;
     passages.add(PathBuf::from("/var/tmp"))?;
     // Where both have a directory of that name, standing in it means the view's; but a home is the user's own.
-    for (path, wins) in [(home, is_own_home(home)), (cwd, false)] {
+    let outside = outside.map(|outside| (outside, true));
+    for (path, wins) in [(home, is_own_home(home)), (cwd, false)].into_iter().chain(outside) {
         let shown = path.starts_with(RUN) || passages.mounts.iter().any(|p| path.starts_with(&p.path));
         // A directory in the place of `/lib` would hide the view's own.
         let top = path.components().nth(1).map(|top| top.as_os_str().as_bytes());

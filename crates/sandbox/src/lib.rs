@@ -30,5 +30,5 @@ mod trust;
 mod userns;
 pub mod workshop;
 
-pub use enter::{EnterError, RunSpec, enter};
+pub use enter::{EnterError, Outside, RunSpec, enter};
 pub use mount::MountError;

@@ -15,4 +15,7 @@ pub struct RunLayers {
     /// SHA-256 of the lock file that a project's generation was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<aleph_component::Digest>,
+    /// Whether it has commands that run from where they are in the store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_natives: bool,
 }

@@ -334,8 +334,10 @@ impl View {
     /// # Errors
     /// If the record does not read or the file cannot be written.
     pub fn rewrite_run(&self, store: &Store, lock: &WriteLock, number: u32) -> Result<(), ViewError> {
-        let trees = self.generation(number)?.trees();
-        let run = RunLayers { view: self.record.name.to_string(), generation: number, trees, lock: None };
+        let generation = self.generation(number)?;
+        let has_natives = generation.packages.iter().any(|package| package.is_native() && package.requested);
+        let (view, trees) = (self.record.name.to_string(), generation.trees());
+        let run = RunLayers { view, generation: number, trees, lock: None, has_natives };
         let beside = self.tmp.join(format!("run-{}.json", std::process::id()));
         write_json(&beside, &run)?;
         store.sync(lock)?;
@@ -388,7 +390,8 @@ impl View {
             symlink(program, &path).map_err(at("create", &path))?;
         }
         let view = self.record.name.to_string();
-        let run = RunLayers { view, generation: number, trees: generation.trees(), lock: draft.lock };
+        let (trees, has_natives) = (generation.trees(), !draft.programs.is_empty());
+        let run = RunLayers { view, generation: number, trees, lock: draft.lock, has_natives };
         write_json(&beside.join("run.json"), &run)?;
         write_json(&beside.join("generation.json"), &generation)?;
         write(&beside.join(TRIAL), b"", 0o644)?;

@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use aleph_sandbox::{EnterError, RunSpec, enter};
+use aleph_sandbox::{EnterError, Outside, RunSpec, enter};
 use aleph_store::Layout;
 use aleph_view::{Launcher, RunLayers, ViewName, Views};
 use serde_json::json;
@@ -66,7 +66,7 @@ pub(crate) fn run(host: &Host, printer: &Printer, place: &Place, command: Vec<Os
 
 /// The program of the store that a command of the view is, if it runs from there.
 fn program(host: &Host, layers: &RunLayers, name: &str) -> Option<PathBuf> {
-    Views::at(&Layout::new(&host.store_root)).program(layers, name)
+    layers.has_natives.then(|| Views::at(&Layout::new(&host.store_root)).program(layers, name)).flatten()
 }
 
 /// What runs without a view around it sees all of the host.
@@ -217,6 +217,9 @@ fn start(host: &Host, layers: &RunLayers, pure: bool, argv: Vec<OsString>, found
         layers: layers.trees.iter().map(|tree| layout.tree_root(tree)).collect(),
         argv,
         found,
+        outside: layers
+            .has_natives
+            .then(|| Outside { root: host.store_root.clone(), commands: Views::at(&layout).bin(layers) }),
         env: Host::environment(),
         cwd: host.cwd.clone(),
         home: host.home.clone(),

@@ -148,6 +148,21 @@ impl Trees<'_> {
         self.path("late-1")
     }
 
+    /// A program that needs nothing at all.
+    pub(crate) fn still(&self) -> PathBuf {
+        self.write("still.c", "#include <stdio.h>\nint main(void) { puts(\"still here\"); return 0; }\n");
+        fs::create_dir_all(self.path("still-1/bin")).expect("a directory");
+        self.sh("cc -static -o still-1/bin/still still.c");
+        self.path("still-1")
+    }
+
+    /// A program of one file that runs the one it is told to, as a shell does.
+    pub(crate) fn runner(&self) -> Vec<u8> {
+        self.write("runner.c", "#include <unistd.h>\nint main(int n, char **v) { execvp(v[1], v + 1); return 9; }\n");
+        self.sh("cc -static -s -o runner runner.c");
+        fs::read(self.path("runner")).expect("cc wrote it")
+    }
+
     /// Takes a tree in; the host brings its C library.
     pub(crate) fn import(&self, tree: &Path) -> super::Ran {
         let host = ["--host", "libc.so.6", "--host", "ld-linux-x86-64.so.2"];

@@ -40,6 +40,7 @@ fn go_in(args: Vec<OsString>) -> ExitCode {
         layers: std::env::split_paths(&args[0]).collect(),
         argv: args[2..].to_vec(),
         found: None,
+        outside: None,
         env: std::env::vars_os().collect(),
         cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         home: std::env::var_os("HOME").unwrap_or_else(|| "/".into()).into(),
