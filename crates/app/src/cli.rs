@@ -62,7 +62,7 @@ pub(crate) struct Global {
     pub(crate) sources: Option<PathBuf>,
 }
 
-/// What `import` takes.
+// What `import` takes. No doc comment: it would be the help.
 #[derive(Args)]
 pub(crate) struct ImportArguments {
     /// Archives; with --prefix directories as well
@@ -91,7 +91,7 @@ pub(crate) struct ImportArguments {
     pub(crate) check: Vec<String>,
 }
 
-/// What `update` takes.
+// What `update` takes.
 #[derive(Args)]
 pub(crate) struct UpdateArguments {
     /// NAME or NAME=VERSION [default: everything]
@@ -108,7 +108,7 @@ pub(crate) struct UpdateArguments {
     pub(crate) graph: Option<PathBuf>,
 }
 
-/// What `view policy` takes.
+// What `view policy` takes.
 #[derive(Args)]
 pub(crate) struct PolicyArguments {
     /// A command, as `aleph run` takes it, that must succeed before the view moves to a new generation
