@@ -341,6 +341,23 @@ fn damage_to_a_package_is_found_and_mended() {
 }
 
 #[test]
+fn a_damaged_policy_is_found_and_set_anew() {
+    let world = World::new();
+    linked(&world);
+    world.run(["view", "policy", "--check", "false"]).good();
+    let view = fs::read_dir(world.store.join("views")).unwrap().flatten().next().unwrap().path();
+    fs::write(view.join("policy.json"), "{\"checks\":").unwrap();
+    world.run(["add", "store:greet"]).failed(4, &["policy.json", "is damaged"]);
+    let found = world.run(["store", "verify"]);
+    assert!(found.code == Some(4) && found.out.contains("policy.json"), "{found:?}");
+    let repaired = world.run(["store", "repair"]);
+    assert!(repaired.out.contains("policy.json") && repaired.out.contains("view policy"), "{repaired:?}");
+    world.is_whole();
+    assert!(!world.run(["view", "policy"]).good().out.contains("must succeed"));
+    world.run(["add", "store:greet"]).good();
+}
+
+#[test]
 fn an_ordinary_user_links_into_a_home_with_a_long_path() {
     let Some(who) = granted() else { return };
     let world = World::of(who, "a-home-whose-path-is-rather-long-as-they-are-on-clusters/where/users");

@@ -1,6 +1,6 @@
 //! What its owner demands of a view before it moves on.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use aleph_component::ComponentId;
 use aleph_store::{Store, WriteLock};
@@ -89,6 +89,11 @@ impl View {
     /// If the record does not read.
     pub fn policy(&self) -> Result<Policy, ViewError> {
         Ok(read_json(&self.directory.join(FILE))?.unwrap_or_default())
+    }
+
+    /// The record of what is demanded of it, if it does not read.
+    pub fn damaged_policy(&self) -> Option<PathBuf> {
+        matches!(self.policy(), Err(ViewError::Damaged { .. })).then(|| self.directory.join(FILE))
     }
 
     /// Keeps what is demanded of it.

@@ -96,6 +96,8 @@ fn look(store: &Store, printer: &Printer) -> Outcome<VerifyReport> {
         report.damage.extend(records.into_iter().map(|(_, path)| Damage::Record { path }));
         return Ok(report);
     }
+    let policies = Views::new(store).list()?.into_iter().filter_map(|view| view.damaged_policy());
+    report.damage.extend(policies.map(|path| Damage::Record { path }));
     report.damage.extend(ops::roots::damaged(store)?.into_iter().map(|(.., path)| Damage::Record { path }));
     report.damage.extend(ops::roots::missing(store)?.into_iter().map(|missing| Damage::Missing { what: missing.what }));
     Ok(report)

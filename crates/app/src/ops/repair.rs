@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aleph_component::{ComponentId, TreeId};
 use aleph_exchange::deb::{Expected, OriginInput, import};
 use aleph_store::{Origin, Store, WriteLock};
-use aleph_view::{View, Views};
+use aleph_view::{Policy, View, Views};
 use serde::Serialize;
 
 use super::{archives::digest_file, compose, scripts};
@@ -60,6 +60,12 @@ pub(crate) fn repair(host: &Host, printer: &Printer, store: &Store) -> Outcome<R
             true => format!("; `aleph --view {name} view delete` removes the view"),
         };
         repaired.note(mended, format!("the record {}{way_out}", path.display()));
+    }
+    for view in views.list()? {
+        let Some(path) = view.damaged_policy() else { continue };
+        view.set_policy(store, &lock, &Policy::default())?;
+        let again = format!("`aleph --view {} view policy` says anew what is demanded", view.record.name);
+        repaired.note(false, format!("the record {}; {again}", path.display()));
     }
     let database = store.rebuild_database(&lock)?;
     (repaired.components, repaired.packages) = (database.components, database.packages);
