@@ -111,7 +111,7 @@ pub(crate) struct UpdateArguments {
 // What `view policy` takes.
 #[derive(Args)]
 pub(crate) struct PolicyArguments {
-    /// A command, as `aleph run` takes it, that must succeed before the view moves to a new generation
+    /// A command for the view's shell that must succeed in a new generation before the view moves to it
     #[arg(long, value_name = "COMMAND")]
     pub(crate) check: Vec<String>,
     /// Demand that no longer

@@ -24,6 +24,19 @@ fn linked(world: &World) -> Trees<'_> {
     trees
 }
 
+/// The same with another program, which uses less of the library.
+fn with_simple(world: &World) -> Trees<'_> {
+    let trees = linked(world);
+    trees.import(&trees.simple()).good();
+    world.run(["add", "store:simple"]).good();
+    trees
+}
+
+#[track_caller]
+fn prints(world: &World, program: &str, words: &str) {
+    assert_eq!(world.run(["run", "--", program]).good().out.trim(), words, "{program}");
+}
+
 /// Where the view's command is in the store.
 fn command(world: &World, name: &str) -> PathBuf {
     let mut views = fs::read_dir(world.store.join("views")).unwrap().flatten().map(|view| view.path());
@@ -118,12 +131,8 @@ fn what_would_break_is_refused() {
 #[test]
 fn who_cannot_move_keeps_what_it_has_for_itself() {
     let world = World::new();
-    let trees = linked(&world);
-    trees.import(&trees.simple()).good();
-    world.run(["add", "store:simple"]).good();
-    let says = |program: &str, words: &str| {
-        assert_eq!(world.run(["run", "--", program]).good().out.trim(), words, "{program}");
-    };
+    let trees = with_simple(&world);
+    let says = |program: &str, words: &str| prints(&world, program, words);
     trees.import(&trees.greet("2", Greet::Lacks)).good();
     let planned = world.run(["update", "-n"]).good();
     for part in ["prog keeps greet 1 for itself, not 2", "greet_count", "greet@prog:x86_64"] {
@@ -161,12 +170,8 @@ fn who_cannot_move_keeps_what_it_has_for_itself() {
 #[test]
 fn what_fails_a_check_is_found_and_pinned_back() {
     let world = World::new();
-    let trees = linked(&world);
-    trees.import(&trees.simple()).good();
-    world.run(["add", "store:simple"]).good();
-    let says = |program: &str, words: &str| {
-        assert_eq!(world.run(["run", "--", program]).good().out.trim(), words, "{program}");
-    };
+    let trees = with_simple(&world);
+    let says = |program: &str, words: &str| prints(&world, program, words);
     world.run(["view", "policy", "--check", "prog | grep -q '^h'"]).good();
     trees.import(&trees.greet("2", Greet::Says("broken"))).good();
     let updated = world.run(["update"]).good();

@@ -178,6 +178,10 @@ fn an_update_may_name_a_version() {
     offers.run(&["update"]).good();
     assert_eq!(held(&offers), "a 3, b 1");
     offers.run(&["update", "a=9"]).failed(3, &["a"]);
+    // In every view that holds it.
+    let everywhere = offers.run(&["update", "--all-views", "a=2"]).good();
+    assert!(everywhere.out.contains("a 2"), "{everywhere:?}");
+    assert_eq!(held(&offers), "a 2, b 1");
 }
 
 #[test]

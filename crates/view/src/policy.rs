@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     View, ViewError,
-    switch::{at, read_json, write_json},
+    files::{at, read_json, write_json},
 };
 
 /// The name of its file in a view's directory.
@@ -43,16 +43,6 @@ pub enum Demand {
     Declared,
     /// The types, whatever is promised: where they cannot be seen nothing moves.
     Types,
-}
-
-impl std::fmt::Display for Demand {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Symbols => "symbols",
-            Self::Declared => "declared",
-            Self::Types => "types",
-        })
-    }
 }
 
 /// A binding that failed a check. It is tried again when there is something else than what it failed with.

@@ -2,12 +2,11 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    os::unix::fs::{MetadataExt as _, symlink},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use aleph_component::Digest;
 use aleph_store::{Layout, Root, Store, StoreError, WriteLock};
 use rustix::{
     fs::{FlockOperation, flock},
@@ -16,8 +15,9 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Generation, Kind, Launcher, RunLayers, ViewName,
-    generation::{CaptureRef, FORMAT},
+    Generation, Kind, RunLayers, ViewName,
+    files::{at, make_directory, read_json, write_json},
+    generation::CaptureRef,
 };
 
 /// What is written once about a view.
@@ -92,23 +92,6 @@ pub struct View {
     /// For what is not finished.
     pub(crate) tmp: PathBuf,
 }
-
-/// A generation to be: everything but its number.
-pub struct Draft {
-    /// The generation; number, parent and format are filled in.
-    pub generation: Generation,
-    /// Launchers by command name.
-    pub launchers: Vec<(String, Launcher)>,
-    /// Programs that run from where they are in the store, by command name.
-    pub programs: Vec<(String, PathBuf)>,
-    /// The program that runs launchers.
-    pub aleph: PathBuf,
-    /// SHA-256 of the lock file that it was made from.
-    pub lock: Option<Digest>,
-}
-
-/// The file that marks a generation as one that was never current.
-const TRIAL: &str = "trial";
 
 /// How often, and after which pause, a generation is tried to be held.
 const TRIES: usize = 200;
@@ -366,45 +349,6 @@ impl View {
         Some(claims)
     }
 
-    /// Writes a generation: beside, synced, then renamed to where it belongs. Until [`View::switch`] makes it current, the
-    /// view is what it was.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn write(&self, store: &Store, lock: &WriteLock, draft: Draft) -> Result<Generation, ViewError> {
-        let number = self.numbers()?.last().map_or(1, |last| last + 1);
-        let mut generation = Generation { format: FORMAT, number, parent: self.current_number()?, ..draft.generation };
-        generation.bindings.iter_mut().filter(|new| new.generation == 0).for_each(|new| new.generation = number);
-        let beside = store.layout().tmp().join(format!("generation-{}", std::process::id()));
-        let bin = beside.join("bin");
-        make_directory(&beside)?;
-        make_directory(&bin)?;
-        for (name, launcher) in &draft.launchers {
-            let path = bin.join(name);
-            write(&path, launcher.to_text(&draft.aleph).as_bytes(), 0o755)?;
-        }
-        for (name, program) in &draft.programs {
-            let path = bin.join(name);
-            // A program of the same name in the view's tree is reached by `aleph run`.
-            let _ = fs::remove_file(&path);
-            symlink(program, &path).map_err(at("create", &path))?;
-        }
-        let view = self.record.name.to_string();
-        let (trees, has_natives) = (generation.trees(), !draft.programs.is_empty());
-        let run = RunLayers { view, generation: number, trees, lock: draft.lock, has_natives };
-        write_json(&beside.join("run.json"), &run)?;
-        write_json(&beside.join("generation.json"), &generation)?;
-        write(&beside.join(TRIAL), b"", 0o644)?;
-        let directory = self.generation_directory(number);
-        // All of it is durable before any of it can be seen.
-        store.sync(lock)?;
-        let generations = self.directory.join("generations");
-        fs::rename(&beside, &directory)
-            .and_then(|()| fs::File::open(&generations)?.sync_all())
-            .map_err(at("create", &directory))?;
-        Ok(generation)
-    }
-
     /// What entering a generation needs.
     ///
     /// # Errors
@@ -423,28 +367,8 @@ impl View {
             return Err(ViewError::NoGeneration { view: self.record.name.clone(), number });
         }
         // Before: what is or was current must not be taken for one that nobody wanted.
-        let trial = self.generation_directory(number).join(TRIAL);
-        match fs::remove_file(&trial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at("remove", &trial)(error)),
-            _ => {}
-        }
+        self.end_trial(number)?;
         self.point_to(number)
-    }
-
-    /// Whether a generation was written and never made current.
-    pub fn is_trial(&self, number: u32) -> bool {
-        self.generation_directory(number).join(TRIAL).exists()
-    }
-
-    /// Forgets what a process that was killed left: generations that were tried and never made current.
-    ///
-    /// # Errors
-    /// If one cannot be removed.
-    pub fn forget_trials(&self, store: &Store, lock: &WriteLock) -> Result<(), ViewError> {
-        for number in self.numbers()?.into_iter().filter(|number| self.is_trial(*number)) {
-            self.forget(store, lock, number)?;
-        }
-        Ok(())
     }
 
     /// Forgets a generation that is not current. Its packages go with the next collection. `false` if a program runs in
@@ -495,7 +419,7 @@ impl View {
         self.numbers()?.into_iter().map(root).collect()
     }
 
-    fn generation_directory(&self, number: u32) -> PathBuf {
+    pub(crate) fn generation_directory(&self, number: u32) -> PathBuf {
         self.directory.join("generations").join(number.to_string())
     }
 
@@ -530,33 +454,4 @@ fn lock_shared(file: &fs::File) -> bool {
 
 fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-pub(crate) fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ViewError + 'a {
-    move |source| ViewError::Io { action, path: path.to_owned(), source }
-}
-
-pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ViewError> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| ViewError::Damaged { path: path.to_owned(), source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(at("read", path)(source)),
-    }
-}
-
-fn make_directory(path: &Path) -> Result<(), ViewError> {
-    Ok(aleph_store::make_directory(path).map_err(StoreError::from)?)
-}
-
-/// Writes a file with this mode, whatever the umask. Durable after the next sync.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ViewError> {
-    fs::write(path, bytes)
-        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
-        .map_err(at("write", path))
-}
-
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ViewError> {
-    write(path, &serde_json::to_vec(value).expect("records have only string keys"), 0o644)
 }

@@ -44,10 +44,14 @@ pub(crate) fn update(host: &Host, printer: &Printer, arguments: UpdateArguments)
 pub(super) fn upgrade(packages: Vec<String>, accept_breaks: bool) -> Wish {
     let at = packages.iter().filter_map(|text| text.split_once('='));
     let at = at.map(|(name, version)| (name.to_owned(), version.to_owned())).collect();
-    let names: Vec<String> =
-        packages.iter().map(|text| text.split('=').next().unwrap_or_default().to_owned()).collect();
+    let names: Vec<String> = packages.iter().map(|text| named(text).to_owned()).collect();
     let upgrade = if names.is_empty() { Upgrade::All } else { Upgrade::Names(names) };
     Wish { upgrade, at, accept_breaks, ..Wish::default() }
+}
+
+/// The name in `NAME` or `NAME=VERSION`.
+pub(super) fn named(text: &str) -> &str {
+    text.split_once('=').map_or(text, |(name, _)| name)
 }
 
 fn run(host: &Host, printer: &Printer, wish: &Wish, reason: &str) -> Outcome {

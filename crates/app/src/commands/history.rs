@@ -91,6 +91,9 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
             .with_code(DAMAGED)
             .hint(format!("`aleph --view {} view delete` removes the view", view.record.name)),
     })?;
+    if view.is_trial(number) {
+        return Err(ViewError::NoGeneration { view: view.record.name.clone(), number }.into());
+    }
     let target = view.generation(number)?;
     if !host.global.dry_run {
         let lock = host.lock(&store, "rolling back", printer)?;

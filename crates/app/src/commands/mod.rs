@@ -20,7 +20,7 @@ mod view;
 mod why;
 
 pub(crate) use history::date;
-pub(crate) use run::current;
+pub(crate) use run::{current, has_shell};
 
 use std::process::ExitCode;
 

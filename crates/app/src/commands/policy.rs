@@ -17,9 +17,8 @@ pub(crate) fn run(host: &Host, printer: &Printer, wanted: &PolicyArguments) -> O
     let is_change = !check.is_empty() || !no_check.is_empty() || !unpin.is_empty();
     let is_change = is_change || evidence.is_some() || together.is_some();
     let target = host.target()?;
-    let check_words = |command: &&String| shlex::split(command).is_none_or(|words| words.is_empty());
-    if let Some(command) = check.iter().find(check_words) {
-        return Err(Failure::new(format!("`{command}` is no command")).with_code(2));
+    if check.iter().any(|command| command.trim().is_empty()) {
+        return Err(Failure::new("a check is a command, and not nothing").with_code(2));
     }
     let policy = if is_change && !host.global.dry_run {
         let store = host.store()?;

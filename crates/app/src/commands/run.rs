@@ -100,7 +100,7 @@ fn find_command(host: &Host, layers: &RunLayers, name: &str) -> Option<PathBuf> 
 /// Starts the user's shell in the view.
 pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
     let layers = ops::project::ready(host, printer)?.ok_or_else(no_generation)?;
-    let is_bare = !SHELLS.iter().any(|shell| has(host, &layers, Path::new(shell)));
+    let is_bare = !has_shell(host, &layers);
     let bin = Views::at(&Layout::new(&host.store_root)).bin(&layers);
     if is_bare && bin.read_dir().is_ok_and(|mut programs| programs.next().is_some()) {
         if pure {
@@ -115,6 +115,11 @@ pub(crate) fn shell(host: &Host, printer: &Printer, pure: bool) -> Outcome {
 
 /// The shells that a view with any has one of.
 const SHELLS: [&str; 2] = ["/usr/bin/sh", "/usr/bin/bash"];
+
+/// Whether a view has a shell of its own.
+pub(crate) fn has_shell(host: &Host, layers: &RunLayers) -> bool {
+    SHELLS.iter().any(|shell| has(host, layers, Path::new(shell)))
+}
 
 /// Starts the host's shell for a view in which everything runs from the store.
 fn bare_shell(host: &Host, printer: &Printer, layers: &RunLayers, bin: &Path) -> Outcome {

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use aleph_view::{Generation, Kind, Request, View, Views};
 use serde_json::{Value, json};
 
-use super::{add::upgrade, changed::told};
+use super::{
+    add::{named, upgrade},
+    changed::told,
+};
 use crate::{
     failure::{Failure, Outcome},
     host::Host,
@@ -38,10 +41,11 @@ enum Fate {
 pub(crate) fn update_all(host: &Host, printer: &Printer, packages: &[String], accept_breaks: bool) -> Outcome {
     let store = host.store_that_exists()?;
     let views = Views::new(&store);
+    let names: Vec<String> = packages.iter().map(|text| named(text).to_owned()).collect();
     let (mut all, mut code) = (Vec::new(), None);
     for view in views.list()? {
         let Some(current) = view.current()? else { continue };
-        if !packages.is_empty() && versions(&current, packages).is_empty() {
+        if !names.is_empty() && versions(&current, &names).is_empty() {
             continue;
         }
         let fate = update(host, printer, &view, packages, accept_breaks);
@@ -50,7 +54,7 @@ pub(crate) fn update_all(host: &Host, printer: &Printer, packages: &[String], ac
             code.get_or_insert(failure.code());
         }
         let current = view.current()?.unwrap_or(current);
-        let (now, holds) = (versions(&current, packages), holds(&current, packages));
+        let (now, holds) = (versions(&current, &names), holds(&current, &names));
         all.push(After { view: view.record.name.to_string(), fate, now, holds });
     }
     let answers: Vec<Value> = all.iter().map(answer).collect();

@@ -20,6 +20,7 @@ use super::{
     compose, native,
     plan::{Chosen, Plan},
     scripts,
+    smoke::{self, Check},
     timings::Timings,
 };
 use crate::{
@@ -41,6 +42,8 @@ pub(crate) struct Prepared {
     pub(crate) view: View,
     pub(crate) generation: Generation,
     pub(crate) impact: Impact,
+    /// What it must pass.
+    pub(crate) checks: Vec<Check>,
     pub(crate) timings: Timings,
     lock: WriteLock,
 }
@@ -48,7 +51,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Makes it current.
     pub(crate) fn switch(self) -> Outcome<Applied> {
-        let Self { view, generation, impact, mut timings, lock } = self;
+        let Self { view, generation, impact, mut timings, lock, .. } = self;
         timings.measure("switch", || view.switch(&lock, generation.number))?;
         Ok(Applied { view, generation, impact, timings })
     }
@@ -89,7 +92,11 @@ pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan
     }
     plan.add_native(&mut impact);
     let (native, foreign): (Vec<Pinned>, Vec<Pinned>) = pinned.iter().cloned().partition(Pinned::is_native);
-    let programs = native::commands(store, &native)?;
+    let (programs, checks) = timings.measure("gather", || -> Outcome<_> {
+        let manifests = compose::manifests(store, &native)?;
+        let programs = native::commands(store, &native, &manifests);
+        Ok((programs, smoke::checks(&plan.policy, &native, &manifests)))
+    })?;
     let manifests = timings.measure("gather", || compose::manifests(store, &foreign))?;
     let packages = timings.measure("gather", || compose::packages(store, &manifests))?;
     let planned = |before: Option<&Generation>| -> Outcome<_> {
@@ -144,7 +151,7 @@ pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan
     let lock_digest = plan.project.as_ref().map(|_| Digest::of(aleph_view::Lock::of(&generation).to_text().as_bytes()));
     let draft = Draft { generation, launchers, programs, aleph: Host::program()?, lock: lock_digest };
     let generation = timings.measure("switch", || view.write(store, &lock, draft))?;
-    Ok(Prepared { view, generation, impact, timings, lock })
+    Ok(Prepared { view, generation, impact, checks, timings, lock })
 }
 
 /// Fails if programs would lack what they need. What new programs of a tree lack becomes a warning.

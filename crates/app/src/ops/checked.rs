@@ -83,10 +83,10 @@ impl Checking<'_> {
     /// The first check that fails in a generation, and did not before.
     fn run(&self, plan: &Plan, prepared: &Prepared) -> Outcome<Option<Failed>> {
         let view = &prepared.view;
-        for check in smoke::checks(self.store, &plan.policy, &prepared.generation)? {
-            let Some(failed) = smoke::run(self.host, self.store, view, &prepared.generation, &check)? else { continue };
+        for check in &prepared.checks {
+            let Some(failed) = smoke::run(self.host, self.store, view, &prepared.generation, check)? else { continue };
             let Some(before) = &plan.before else { return Ok(Some(failed)) };
-            if smoke::run(self.host, self.store, view, before, &check)?.is_none() {
+            if smoke::run(self.host, self.store, view, before, check)?.is_none() {
                 return Ok(Some(failed));
             }
             self.printer

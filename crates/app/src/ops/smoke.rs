@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aleph_component::StoreName;
+use aleph_component::{Manifest, StoreName};
 use aleph_store::Store;
 use aleph_view::{Generation, Pinned, Policy, View};
 use rustix::{
@@ -52,16 +52,15 @@ impl fmt::Display for Failed {
     }
 }
 
-/// All that a generation must pass: what its owner demands, and what comes with its native packages.
-pub(crate) fn checks(store: &Store, policy: &Policy, generation: &Generation) -> Outcome<Vec<Check>> {
+/// All that a generation must pass: what its owner demands, and what comes with its native packages, whose manifests these
+/// are.
+pub(crate) fn checks(policy: &Policy, native: &[Pinned], manifests: &[Manifest]) -> Vec<Check> {
     let demanded = policy.checks.iter().map(|command| Check { command: command.clone(), of: None });
-    let mut checks: Vec<Check> = demanded.collect();
-    for package in generation.packages.iter().filter(|package| package.is_native()) {
-        let manifest = store.manifest_named(&StoreName::new(package.component, &package.name))?;
-        let commands = manifest.native.map(|native| native.checks).unwrap_or_default();
-        checks.extend(commands.into_iter().map(|command| Check { command, of: Some(package.key()) }));
-    }
-    Ok(checks)
+    let brought = native.iter().zip(manifests).flat_map(|(package, manifest)| {
+        let commands = manifest.native.iter().flat_map(|native| &native.checks);
+        commands.map(|command| Check { command: command.clone(), of: Some(package.key()) })
+    });
+    demanded.chain(brought).collect()
 }
 
 /// Runs a check in a generation of a view. Nothing if it succeeds.
@@ -101,16 +100,20 @@ pub(crate) fn run(
     Ok(Some(Failed { check: check.clone(), how }))
 }
 
-/// As somebody would run it by hand; where everything runs from the store, with the host's shell.
+/// As somebody would run it by hand, in a shell: the view's, or, where everything runs from the store, the host's. In a view
+/// that has no shell the words of the command are all that there is to it.
 fn in_view(host: &Host, view: &View, generation: &Generation, check: &Check) -> Outcome<Command> {
     if generation.packages.iter().all(Pinned::is_native) {
         return with_path(&check.command, [view.bin_of(generation.number)]);
     }
-    let words = shlex::split(&check.command).filter(|words| !words.is_empty());
-    let words = words.ok_or_else(|| Failure::new(format!("the check `{}` is no command", check.command)))?;
+    let layers = view.run_layers_of(generation.number)?;
     let mut command = Command::new(Host::program()?);
     command.arg("--store").arg(&host.store_root).args(["--view", view.record.name.as_str(), "run", "--generation"]);
-    command.arg(generation.number.to_string()).arg("--").args(words);
+    command.arg(generation.number.to_string()).arg("--");
+    match crate::commands::has_shell(host, &layers) {
+        true => command.args(["sh", "-c", &check.command]),
+        false => command.args(check.command.split_whitespace()),
+    };
     Ok(command)
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The one whose programs run from the store.
-pub(super) const DORA: &str = "dora";
+const DORA: &str = "dora";
 /// What she asks for, and what she runs.
 const WANTED: [&str; 3] = ["curl", "git", "openssl"];
 const PROGRAMS: [&[&str]; 3] = [&["openssl", "version"], &["curl", "--version"], &["git", "--version"]];

@@ -31,7 +31,9 @@ pub(crate) struct Checked {
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) reasons: Vec<Change>,
     /// What programs lack that were there before and lacked nothing of it.
-    pub(crate) lost: Vec<String>,
+    lost: Vec<String>,
+    /// What programs lack that were not there before.
+    lacking: Vec<String>,
 }
 
 impl Checked {
@@ -43,6 +45,7 @@ impl Checked {
             evidence: vec![Evidence::Symbols],
             reasons: Vec::new(),
             lost: Vec::new(),
+            lacking: Vec::new(),
         }
     }
 }
@@ -51,10 +54,9 @@ impl Checked {
 pub(crate) fn gate_of_natives(stored: &Stored, generation: &Generation) -> Outcome<()> {
     let mut checked = Checked::nothing();
     State::read(stored, generation, true)?.check(None, &mut checked);
-    let breaks: Vec<&Change> = checked.reasons.iter().filter(|change| change.effect == Effect::Breaks).collect();
-    match breaks.as_slice() {
+    match checked.lacking.as_slice() {
         [] => Ok(()),
-        [first, others @ ..] => Err(lacking(&first.text, others.len())),
+        [first, others @ ..] => Err(lacking(first, others.len())),
     }
 }
 
@@ -73,8 +75,7 @@ pub(crate) fn gate(stored: &Stored, generation: &Generation, before: Option<&Gen
     if let [first, others @ ..] = checked.lost.as_slice() {
         return Err(lacking(&format!("{first}, which it did not lack before"), others.len()));
     }
-    let breaks = checked.reasons.into_iter().filter(|change| change.effect == Effect::Breaks);
-    Ok(breaks.map(|change| change.text).collect())
+    Ok(checked.lacking)
 }
 
 /// Checks a generation, and against another, that was before it, what is bound otherwise now: what runs in its tree, and
@@ -196,14 +197,16 @@ impl State {
             let new: Vec<&Problem> =
                 process.problems.iter().filter(|problem| known.insert((*problem).clone())).collect();
             checked.reasons.extend(new.iter().map(|problem| change(Effect::Breaks, problem.to_string())));
-            if let Some((then, was)) = earlier(program) {
-                // Of what cannot be read nobody knows what it has.
-                let is_blind = process.problems.iter().any(|problem| self.is_unread(problem));
-                let lost = new.iter().filter(|problem| !is_blind && !was.problems.contains(problem));
-                checked.lost.extend(lost.map(|problem| problem.to_string()));
-                let diverted = space.diverted(&process, &was, then);
-                checked.reasons.extend(diverted.iter().map(|problem| change(Effect::Unclear, problem.to_string())));
-            }
+            let Some((then, was)) = earlier(program) else {
+                checked.lacking.extend(new.iter().map(|problem| problem.to_string()));
+                continue;
+            };
+            // Of what cannot be read nobody knows what it has.
+            let is_blind = process.problems.iter().any(|problem| self.is_unread(problem));
+            let lost = new.iter().filter(|problem| !is_blind && !was.problems.contains(problem));
+            checked.lost.extend(lost.map(|problem| problem.to_string()));
+            let diverted = space.diverted(&process, &was, then);
+            checked.reasons.extend(diverted.iter().map(|problem| change(Effect::Unclear, problem.to_string())));
         }
         for &library in libraries.iter().filter(|&&library| !used.contains(&self.files[library].0)) {
             let mut problems = space.process(library).problems;

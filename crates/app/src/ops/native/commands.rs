@@ -1,21 +1,18 @@
 //! What native packages put on `PATH`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use aleph_component::{Entry, Node, StoreName};
+use aleph_component::{Entry, Manifest, Node, StoreName};
 use aleph_store::Store;
 use aleph_view::Pinned;
-
-use crate::failure::Outcome;
 
 /// The directories of a native package whose programs are its commands.
 pub(crate) const COMMANDS: [&str; 6] = ["bin", "sbin", "usr/bin", "usr/sbin", "usr/games", "usr/local/bin"];
 
-/// The commands that native packages put on `PATH`: names with their paths in the store.
-pub(crate) fn commands(store: &Store, pinned: &[Pinned]) -> Outcome<Vec<(String, std::path::PathBuf)>> {
-    let mut found: BTreeMap<String, std::path::PathBuf> = BTreeMap::new();
-    for package in pinned.iter().filter(|pinned| pinned.is_native() && pinned.requested) {
-        let manifest = store.manifest_named(&StoreName::new(package.component, &package.name))?;
+/// The commands that native packages put on `PATH`: names with their paths in the store. `manifests` are theirs.
+pub(crate) fn commands(store: &Store, pinned: &[Pinned], manifests: &[Manifest]) -> Vec<(String, PathBuf)> {
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (package, manifest) in pinned.iter().zip(manifests).filter(|(package, _)| package.requested) {
         let root = store.layout().entry(&StoreName::new(package.id, &package.name));
         let runs = |entry: &&Entry| match entry.node {
             Node::File { mode, .. } => mode & 0o111 != 0,
@@ -27,5 +24,5 @@ pub(crate) fn commands(store: &Store, pinned: &[Pinned]) -> Outcome<Vec<(String,
             found.insert(entry.path.file_name().to_owned(), root.join(&entry.path));
         }
     }
-    Ok(found.into_iter().collect())
+    found.into_iter().collect()
 }
