@@ -140,6 +140,11 @@ fn what_fails_a_check_stays_and_the_rest_moves() {
     assert_eq!(held(), "a 2, b 2, c 1, d 2, e 2, reader 1");
     assert!(offers.run(&["update"]).good().out.contains("has that already"));
     assert_eq!(offers.run(&["history"]).good().out.lines().count(), 2);
+    // Who names a version has that or nothing, and what is known stays known.
+    let named = offers.run(&["update", "c=2"]);
+    assert!(!named.err.contains("pinned back") && !named.err.contains("0 tries"), "{named:?}");
+    named.failed(1, &["the check", "the view stays at generation 2"]);
+    assert!(offers.run(&["update"]).good().out.contains("c 1 stays, not 2"));
     // An older generation can be looked into, and a newer version is tried.
     offers.run(&["run", "--generation", "1", "--", "reader", "/usr/share/c/content"]).good();
     offers.run(&["run", "--generation", "9", "--", "reader"]).failed(1, &["generation 9"]);

@@ -56,9 +56,14 @@ pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> O
         let (Some(wish), Some(steps)) = (checking.wish, steps.filter(|steps| !steps.is_empty())) else {
             return Err(stays);
         };
-        let tries = count(steps.len().next_power_of_two().ilog2() as usize, "try");
-        checking.printer.warning(&format!("{failed}; looking for the cause in {}, at most {tries}", of(&steps)));
+        let tries = steps.len().next_power_of_two().ilog2() as usize;
+        let looking = format!("; looking for the cause in {}, at most {}", of(&steps), count(tries, "try"));
+        checking.printer.warning(&format!("{failed}{}", if tries > 0 { looking } else { String::new() }));
         let culprit = first_bad(steps.len(), |taken| checking.works(wish, &steps, taken, &failed))?;
+        // Who names a version wants that or nothing.
+        if wish.at.iter().any(|(name, _)| name == steps[culprit].name()) {
+            return Err(stays);
+        }
         checking.pin(&view, &steps[culprit], &failed)?;
         checking.printer.warning(&format!(
             "{} is pinned back: with {}",
@@ -97,11 +102,7 @@ impl Checking<'_> {
 
     /// Whether the check passes when only the first steps are taken.
     fn works(&self, wish: &Wish, steps: &[Step], taken: usize, failed: &Failed) -> Outcome<bool> {
-        let name = |step: &Step| match step {
-            Step::Package { name, .. } => name.clone(),
-            Step::Binding { hold, .. } => hold.slot.clone(),
-        };
-        let names: Vec<String> = steps[..taken].iter().map(name).collect();
+        let names: Vec<String> = steps[..taken].iter().map(|step| step.name().to_owned()).collect();
         let at = wish.at.iter().filter(|(name, _)| names.contains(name)).cloned().collect();
         let holds = steps[taken..].iter().filter_map(|step| match step {
             Step::Binding { hold, .. } => Some(hold.clone()),
@@ -130,13 +131,25 @@ impl Checking<'_> {
         };
         let lock = self.host.lock(self.store, "pinning", self.printer)?;
         let mut policy = view.policy()?;
-        policy.pins.retain(|known| (&known.consumer, &known.provider) != (&consumer, &provider));
-        policy.pins.push(Pin { consumer, provider, keeps, instead_of, check: failed.check.command.clone() });
+        let pin = Pin { consumer, provider, keeps, instead_of, check: failed.check.command.clone() };
+        let is_of = |known: &Pin| {
+            (&known.consumer, &known.provider, &known.instead_of) == (&pin.consumer, &pin.provider, &pin.instead_of)
+        };
+        policy.pins.retain(|known| !is_of(known));
+        policy.pins.push(pin);
         Ok(view.set_policy(self.store, &lock, &policy)?)
     }
 }
 
 impl Step {
+    /// What moves, by name.
+    fn name(&self) -> &str {
+        match self {
+            Self::Package { name, .. } => name,
+            Self::Binding { hold, .. } => &hold.slot,
+        }
+    }
+
     /// What stays what it was, in words.
     fn kept(&self) -> String {
         match self {
