@@ -37,6 +37,9 @@ struct Operation {
     kills: usize,
 }
 
+/// How many moments are tried for each kill: some lie after the end of an operation that was quicker this time.
+const MOST_TRIES: usize = 8;
+
 struct Crashes<'a> {
     world: &'a World,
     chance: Chance,
@@ -51,8 +54,8 @@ impl Crashes<'_> {
         }
     }
 
-    /// Kills the operation again and again. Returns how often it was really killed.
-    fn check(&self, operation: &Operation) -> usize {
+    /// Kills the operation again and again, as often as it says.
+    fn check(&self, operation: &Operation) {
         let mut normal = Duration::ZERO;
         for _ in 0..2 {
             self.reset(operation.before.as_deref());
@@ -61,8 +64,9 @@ impl Crashes<'_> {
             normal = started.elapsed();
         }
         self.settled(operation, operation.wanted);
-        let mut killed = 0;
-        for round in 0..operation.kills {
+        let (mut killed, mut round) = (0, 0);
+        while killed < operation.kills {
+            assert!(round < operation.kills * MOST_TRIES, "{}: only {killed} were killed in time", operation.name);
             let after = self.chance.below(normal.mul_f64(1.02));
             eprintln!("{} {round}: killed after {after:?} of {normal:?}", operation.name);
             self.reset(operation.before.as_deref());
@@ -70,12 +74,16 @@ impl Crashes<'_> {
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("aleph starts");
             std::thread::sleep(after);
             child.kill().expect("a child can be killed");
-            killed += usize::from(child.wait().expect("a child ends").code().is_none());
+            match child.wait().expect("a child ends").code() {
+                None => killed += 1,
+                // It was measured while the machine had other work.
+                Some(_) => normal = normal.min(after.mul_f64(1.2)),
+            }
             self.look(operation);
             self.world.run(&operation.arguments).good();
             self.settled(operation, operation.wanted);
+            round += 1;
         }
-        killed
     }
 
     /// After a kill: whole, old or new, by no other means than the commands themselves.
@@ -175,16 +183,14 @@ fn killed_at_any_moment() {
         kills,
     };
     let operations = [
-        operation("import", None, owned(&with(&["import"], &set.old)), &[""], "", 40),
-        operation("first generation", None, add_old, &["", "prog 1"], "prog 1", 50),
-        operation("second generation", Some(&first), add_new, &["prog 1", "prog 2"], "prog 2", 50),
+        operation("import", None, owned(&with(&["import"], &set.old)), &[""], "", 35),
+        operation("first generation", None, add_old, &["", "prog 1"], "prog 1", 45),
+        operation("second generation", Some(&first), add_new, &["prog 1", "prog 2"], "prog 2", 45),
         operation("rollback", Some(&second), words("rollback 1"), &["prog 1", "prog 2"], "prog 1", 25),
         operation("gc", Some(&pruned), words("store gc"), &["prog 2"], "prog 2", 25),
         operation("repair", Some(&damaged), words("store repair"), &["prog 2"], "prog 2", 25),
     ];
-    let killed: usize = operations.iter().map(|operation| crashes.check(operation)).sum();
-    // A few of the moments lie after the end.
-    assert!(killed >= 170, "only {killed} were killed in time");
+    operations.iter().for_each(|operation| crashes.check(operation));
 }
 
 /// Scripts write as root of their view, in the names of its other users; what a killed one leaves is still removed.
@@ -224,9 +230,7 @@ fn killed_while_scripts_run() {
                 kills: 12,
             },
         ];
-        for operation in &operations {
-            crashes.check(operation);
-        }
+        operations.iter().for_each(|operation| crashes.check(operation));
     }
 }
 
@@ -260,10 +264,9 @@ fn killed_while_relinking() {
         kills,
     };
     let operations = [
-        operation("relink", &first, "update", new, 160),
-        operation("rollback of a relink", &second, "rollback 1", old, 40),
-        operation("update with a check that fails", &third, "update", new, 60),
+        operation("relink", &first, "update", new, 120),
+        operation("rollback of a relink", &second, "rollback 1", old, 35),
+        operation("update with a check that fails", &third, "update", new, 50),
     ];
-    let killed: usize = operations.iter().map(|operation| crashes.check(operation)).sum();
-    assert!(killed >= 190, "only {killed} were killed in time");
+    operations.iter().for_each(|operation| crashes.check(operation));
 }
