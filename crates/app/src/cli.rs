@@ -91,6 +91,50 @@ pub(crate) struct ImportArguments {
     pub(crate) check: Vec<String>,
 }
 
+// What `build` takes.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct BuildArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<BuildCommand>,
+    /// Recipes; `world` means all of them
+    #[arg(required = true, value_name = "RECIPE")]
+    pub(crate) names: Vec<String>,
+    /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) recipes: Option<PathBuf>,
+    /// How many recipes are built at once
+    #[arg(long, value_name = "N")]
+    pub(crate) builds: Option<usize>,
+    /// How many things each of them does at once [default: as many as there are processors]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// Run the tests that come with the sources
+    #[arg(long)]
+    pub(crate) test: bool,
+    /// Show what builds say while they do
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Keep the directory of a build that fails
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Begin nothing more once a build has failed
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Build with the newest tools that the sources offer from now on; what is built stays
+    #[arg(long)]
+    pub(crate) update_tools: bool,
+    /// Build again what was built with other tools
+    #[arg(long)]
+    pub(crate) same_tools: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BuildCommand {
+    /// Print the JSON Schema of recipes, for editors
+    Schema,
+}
+
 // What `update` takes.
 #[derive(Args)]
 pub(crate) struct UpdateArguments {
@@ -231,6 +275,8 @@ pub(crate) enum Command {
     Init,
     /// Put archives from files into the store, or trees that were made for a prefix
     Import(ImportArguments),
+    /// Build packages from recipes, and what they need
+    Build(BuildArguments),
     /// Look at views
     #[command(subcommand)]
     View(ViewCommand),

@@ -2,6 +2,7 @@
 
 use std::{error::Error, io};
 
+use aleph_build::GraphError;
 use aleph_exchange::{
     apt::{
         solve::{Reason, Unsolvable},
@@ -127,7 +128,7 @@ fn own_code(error: &(dyn Error + 'static)) -> Option<u8> {
     if store_error(error).is_some_and(is_damaged) || matches!(error.downcast_ref(), Some(ViewError::Damaged { .. })) {
         return Some(DAMAGED);
     }
-    error.is::<Unsolvable>().then_some(UNSATISFIABLE)
+    (error.is::<Unsolvable>() || error.is::<GraphError>()).then_some(UNSATISFIABLE)
 }
 
 fn enter_hints(error: &EnterError) -> Vec<String> {

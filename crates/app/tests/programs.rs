@@ -13,12 +13,12 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use support::{Ran, Who, World, granted, is_root, kinds};
+use support::{Ran, Who, granted, is_root, kinds, real::Real};
 
 const PACKAGES: [&str; 9] = [
     "ca-certificates",
@@ -32,25 +32,7 @@ const PACKAGES: [&str; 9] = [
     "python3-venv",
 ];
 
-/// What of the caller's environment leads to the sources.
-const NETWORK: [&str; 7] =
-    ["http_proxy", "https_proxy", "no_proxy", "all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "APT_CONFIG"];
-
-struct Real(World);
-
 impl Real {
-    fn aleph(&self, arguments: &[&str]) -> Command {
-        let mut command = self.0.aleph(arguments);
-        command.env_remove("ALEPH_SOURCES").current_dir(self.0.directory.join("home"));
-        command.envs(NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-        command
-    }
-
-    #[track_caller]
-    fn good(&self, arguments: &[&str]) -> Ran {
-        Ran::of(&mut self.aleph(arguments)).good()
-    }
-
     /// What a shell in the view prints.
     #[track_caller]
     fn sh(&self, script: &str) -> String {
@@ -77,41 +59,17 @@ impl Real {
     }
 }
 
-/// Copies what one cache has into another, for its owner. No other test does so meanwhile: they share one of the two.
-fn copy_cache(world: &World, from: &Path, to: &Path) {
-    let held = fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian-cache.lock")).expect("a lock");
-    held.lock().expect("a lock");
-    // What was heard of the sources replaces what was heard before; archives add up.
-    support::remove(&to.join("apt"));
-    fs::create_dir_all(to).expect("a cache");
-    let copied = Command::new("cp")
-        .args(["-RT", "--preserve=mode,timestamps", "--remove-destination"])
-        .args([from, to])
-        .status()
-        .expect("cp starts");
-    assert!(copied.success(), "cp {} {}", from.display(), to.display());
-    if let Who::User { uid, gid } = world.who {
-        let given = Command::new("chown").arg("-R").arg(format!("{uid}:{gid}")).arg(to).status().expect("chown starts");
-        assert!(given.success(), "chown {}", to.display());
-    }
-}
-
-/// A view with these packages. With it the world's cache and the one that the tests share.
-fn with_packages(who: Who, packages: &[&str]) -> (Real, PathBuf, PathBuf) {
-    let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("debian-cache");
-    fs::create_dir_all(&shared).expect("a cache");
-    let real = Real(World::of(who, "programs"));
-    let cache = real.0.directory.join("cache");
-    copy_cache(&real.0, &shared, &cache);
-
+/// A view with these packages.
+fn with_packages(who: Who, packages: &[&str]) -> Real {
+    let real = Real::new(who, "programs");
     let added = real.good(&[["add"].as_slice(), packages].concat());
-    copy_cache(&World::new(), &cache, &shared);
+    real.keep();
     assert!(!added.err.contains("warning"), "{added:?}");
-    (real, cache, shared)
+    real
 }
 
 fn check(who: Who) {
-    let (real, cache, shared) = with_packages(who, &PACKAGES);
+    let real = with_packages(who, &PACKAGES);
     real.agrees_with_dpkg();
 
     let certificates: usize = real.sh("ls /etc/ssl/certs/*.pem | wc -l").parse().expect("a number");
@@ -135,7 +93,7 @@ fn check(who: Who) {
 
     // A trigger that runs as another user finds what is his.
     let added = real.good(&["add", "hello"]);
-    copy_cache(&World::new(), &cache, &shared);
+    real.keep();
     assert!(!added.err.contains("warning"), "{added:?}");
     assert!(real.sh("apropos -e hello").contains("hello (1)"));
     real.agrees_with_dpkg();
@@ -346,7 +304,7 @@ fn check_terminals(real: &Real) {
 
 #[test]
 fn programs_of_many_kinds_work_in_a_view() {
-    let real = with_packages(granted().unwrap_or(Who::Self_), kinds::PACKAGES).0;
+    let real = with_packages(granted().unwrap_or(Who::Self_), kinds::PACKAGES);
     real.agrees_with_dpkg();
     let work = real.0.directory.join("home/work");
     fs::create_dir_all(&work).expect("a directory");

@@ -68,6 +68,17 @@ impl Store {
         }
     }
 
+    /// Makes what `entries` (as for [`Store::write_tree`]) describe below the new directory `root`, outside of the store but
+    /// on its file system. It stays whole whatever is collected meanwhile.
+    ///
+    /// # Errors
+    /// If something cannot be made, or the pool lacks a content.
+    pub fn plant(&self, root: &Path, entries: &[Entry]) -> Result<(), StoreError> {
+        make_directory(root)?;
+        make_directories(root, entries)?;
+        Ok(fill(self.objects(), root, entries)?)
+    }
+
     /// Writes a tree's directory: its listing and what that says.
     pub(crate) fn fill_tree(&self, directory: &Path, listing: &str, entries: &[Entry]) -> Result<(), StoreError> {
         let root = directory.join("root");

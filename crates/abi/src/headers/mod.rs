@@ -75,6 +75,11 @@ impl Headers {
         headers
     }
 
+    /// The words of a header in one spelling: equal for two files that differ in nothing but comments and spaces.
+    pub fn words(bytes: &[u8]) -> String {
+        text::canonical(&token::tokenise(&token::decode(bytes), &mut Words::default()))
+    }
+
     /// The base names of the files that were read.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(String::as_str)

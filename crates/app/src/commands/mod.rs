@@ -2,6 +2,7 @@
 
 mod abi;
 mod add;
+mod build;
 mod changed;
 mod history;
 mod import;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
         Command::History => history::history(host, printer),
         Command::Rollback { generation } => history::rollback(host, printer, generation),
         Command::Init => init::init(host, printer),
+        Command::Build(arguments) => build::run(host, printer, arguments),
         Command::Import(arguments) => import::run(host, printer, arguments),
         Command::View(command) => view::run(host, printer, &command),
         Command::Store(command) => store::run(host, printer, &command),

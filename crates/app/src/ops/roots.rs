@@ -9,7 +9,10 @@ use aleph_component::{ComponentId, TreeId};
 use aleph_store::{Root, Store, WriteLock};
 use aleph_view::{View, Views};
 
-use crate::{failure::Outcome, ops::once};
+use crate::{
+    failure::Outcome,
+    ops::{build, once},
+};
 
 /// The roots of all views. Views that were made for one `aleph run` and in which nothing runs are forgotten first, and so
 /// are those of projects whose directory is gone; with `dry_run` they are only left out.
@@ -22,6 +25,11 @@ pub(crate) fn all(store: &Store, lock: &WriteLock, dry_run: bool) -> Outcome<Vec
         if !is_gone {
             roots.extend(view.roots()?);
         }
+    }
+    let components = build::latest(store)?;
+    if !components.is_empty() {
+        let label = "the last build of each recipe".to_owned();
+        roots.push(Root { label, packages: Vec::new(), components, trees: Vec::new() });
     }
     Ok(roots)
 }

@@ -7,6 +7,7 @@
 pub(crate) mod chance;
 pub(crate) mod kinds;
 pub(crate) mod packages;
+pub(crate) mod real;
 pub(crate) mod trees;
 
 use std::{
@@ -119,7 +120,8 @@ impl World {
         };
         assert_eq!(names(&self.store.join("tmp")), [""; 0], "left in tmp");
         let known = |name: &String| {
-            ["store", "objects", "trees", "views", "log", "tmp", "lock", "format.json"].contains(&name.as_str())
+            ["store", "objects", "trees", "views", "builds", "log", "tmp", "lock", "format.json"]
+                .contains(&name.as_str())
                 || ["db.sqlite", "derived.sqlite"].iter().any(|known| name.starts_with(known))
         };
         let strays: Vec<String> = names(&self.store).into_iter().filter(|name| !known(name)).collect();

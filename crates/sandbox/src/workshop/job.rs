@@ -69,10 +69,13 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Whether the next steps run although this one failed.
     pub may_fail: bool,
+    /// How much of its output is passed on, in bytes; what follows is dropped.
+    pub output: usize,
 }
 
 impl Step {
-    /// A step with an empty environment, in `/`, reading nothing, without a time limit, that must succeed.
+    /// A step with an empty environment, in `/`, reading nothing, without a time limit, that must succeed; 4 MiB of its
+    /// output are passed on.
     pub fn new(label: impl Into<String>, argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self {
             label: label.into(),
@@ -82,6 +85,7 @@ impl Step {
             stdin: None,
             timeout: None,
             may_fail: false,
+            output: 4 << 20,
         }
     }
 }
@@ -94,7 +98,7 @@ pub enum Event {
         /// Which.
         step: usize,
     },
-    /// A line that a step wrote, without its newline; cut at 8 KiB. At most 4 MiB are passed per step.
+    /// A line that a step wrote, without its newline; cut at 8 KiB.
     Output {
         /// Which.
         step: usize,

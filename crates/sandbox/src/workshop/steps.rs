@@ -19,8 +19,6 @@ use crate::{environment, exec};
 
 /// Longer lines are cut.
 const LINE: usize = 8 << 10;
-/// More output than this, of one step, is dropped.
-const OUTPUT: usize = 4 << 20;
 /// The exit code by which a child tells that it could not become its program; it also says so on `spoken`.
 const NOT_STARTED: i32 = 127;
 
@@ -64,7 +62,7 @@ fn run(index: usize, step: &Step) -> io::Result<StepReport> {
     let pipes = Pipes { out, err, spoken };
     let feed = Feed::new(stdin, step.stdin.as_deref().unwrap_or_default())?;
     let deadline = step.timeout.map(|t| started + t);
-    let (ended, timed_out) = watch(index, child, &pipes, feed, deadline)?;
+    let (ended, timed_out) = watch((index, step.output), child, &pipes, feed, deadline)?;
     let mut reason = [0u8; 512];
     let said = rustix::io::read(&pipes.spoken, &mut reason).unwrap_or(0);
     let end = match ended.status {
@@ -121,7 +119,7 @@ fn prepare(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd) -> io::Re
 
 /// Passes output on and input in until the child has ended; then ends everything it left behind.
 fn watch(
-    index: usize,
+    (index, most): (usize, usize),
     child: Pid,
     pipes: &Pipes,
     mut feed: Feed<'_>,
@@ -129,7 +127,7 @@ fn watch(
 ) -> io::Result<(Ended, bool)> {
     let pid = child.as_raw_nonzero().get();
     let watcher = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
-    let mut lines = [Lines::new(index, Stream::Out), Lines::new(index, Stream::Err)];
+    let mut lines = [Lines::new(index, Stream::Out, most), Lines::new(index, Stream::Err, most)];
     let mut timed_out = false;
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
@@ -206,12 +204,14 @@ struct Lines {
     pending: Vec<u8>,
     skipping: bool,
     passed: usize,
+    /// How much is passed on, in bytes.
+    most: usize,
     ended: bool,
 }
 
 impl Lines {
-    fn new(index: usize, stream: Stream) -> Self {
-        Self { index, stream, pending: Vec::new(), skipping: false, passed: 0, ended: false }
+    fn new(index: usize, stream: Stream, most: usize) -> Self {
+        Self { index, stream, pending: Vec::new(), skipping: false, passed: 0, most, ended: false }
     }
 
     /// Reads what is there, once.
@@ -246,7 +246,7 @@ impl Lines {
 
     fn emit(&mut self) {
         let line = std::mem::take(&mut self.pending);
-        if self.passed <= OUTPUT {
+        if self.passed <= self.most {
             self.passed += line.len() + 1;
             send(&Message::Event(Event::Output { step: self.index, stream: self.stream, line }));
         }

@@ -164,7 +164,7 @@ impl Rows {
 }
 
 /// Whether the dynamic linker loads a library of this provider for it.
-pub(super) fn needs(consumer: &Binary, provider: &Side) -> bool {
+pub(crate) fn needs(consumer: &Binary, provider: &Side) -> bool {
     let is_needed = |library: &Binary| {
         library.facts.platform() == consumer.facts.platform()
             && library.facts.soname().is_some_and(|soname| consumer.facts.needed().any(|needed| needed == soname))

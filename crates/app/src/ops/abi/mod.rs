@@ -11,4 +11,4 @@ pub(crate) mod pairs;
 pub(crate) mod side;
 pub(crate) mod stored;
 pub(crate) mod suppress;
-mod types;
+pub(crate) mod types;

@@ -132,9 +132,11 @@ impl Stored {
         self.store.layout().entry(&StoreName::new(row.id, &row.name))
     }
 
-    /// Where the packages of debug information of this very version are, if the store has any.
+    /// Where the debug information of this very version is, if the store has any.
     fn debug_directories(&self, of: &ComponentRow) -> Outcome<Vec<PathBuf>> {
-        let mut directories = Vec::new();
+        // What is built from a recipe has its own.
+        let own = self.entry(of).join("lib/debug");
+        let mut directories: Vec<PathBuf> = own.is_dir().then_some(own).into_iter().collect();
         for suffix in ["-dbgsym", "-dbg"] {
             let rows = self.store.component_rows(Some(&format!("{}{suffix}", of.name)))?;
             for row in rows.into_iter().filter(|row| row.version == of.version && row.architecture == of.architecture) {

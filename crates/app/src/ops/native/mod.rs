@@ -5,7 +5,7 @@ mod choose;
 mod commands;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,7 +18,10 @@ pub(crate) use bindings::Moved;
 pub(crate) use choose::{Around, Kept, Settled, moves_of, settle};
 pub(crate) use commands::{COMMANDS, commands};
 
-use crate::failure::{Failure, Outcome};
+use crate::{
+    failure::{Failure, Outcome},
+    ops::build,
+};
 
 /// The native components of a store.
 pub(crate) struct Natives<'a> {
@@ -37,9 +40,14 @@ impl<'a> Natives<'a> {
             by_name.entry(row.name.clone()).or_default().push(candidate);
             rows.insert(row.id, row);
         }
-        by_name
-            .values_mut()
-            .for_each(|known| known.sort_by(|a, b| newer(&a.version, &b.version).then(a.id.cmp(&b.id))));
+        // What was built last goes before other builds of its version.
+        let built: HashSet<ComponentId> = build::latest(store)?.into_iter().collect();
+        let is_older = |candidate: &Candidate| !built.contains(&candidate.id);
+        by_name.values_mut().for_each(|known| {
+            known.sort_by(|a, b| {
+                newer(&a.version, &b.version).then(is_older(a).cmp(&is_older(b))).then(a.id.cmp(&b.id))
+            });
+        });
         Ok(Self { store, by_name, rows, manifests: HashMap::new() })
     }
 

@@ -1,0 +1,86 @@
+//! `aleph build`.
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{BuildArguments, BuildCommand},
+    failure::Outcome,
+    host::Host,
+    ops::build::{self, Row, Wanted, What},
+    output::{Printer, count, table},
+};
+
+pub(crate) fn run(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
+    match arguments.command {
+        Some(BuildCommand::Schema) => {
+            printer.line(&aleph_build::schema());
+            Ok(ExitCode::SUCCESS)
+        }
+        None => build(host, printer, arguments),
+    }
+}
+
+fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
+    let wanted = Wanted {
+        recipes: arguments.recipes,
+        names: arguments.names,
+        builds: arguments.builds,
+        jobs: arguments.jobs,
+        tests: arguments.test,
+        keep: arguments.keep,
+        verbose: arguments.verbose,
+        update_tools: arguments.update_tools,
+        same_tools: arguments.same_tools,
+        fail_fast: arguments.fail_fast,
+    };
+    let rows = build::build(host, printer, &wanted)?;
+    printer.progress().clear();
+    for row in &rows {
+        row.notes.iter().for_each(|note| printer.warning(&format!("{}: {note}", row.name)));
+    }
+    printer.answer("build", &rows, |rows| shown(rows));
+    let failed = rows.iter().any(|row| matches!(row.what, What::Failed | What::Skipped));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn shown(rows: &[Row]) -> String {
+    let told: Vec<&Row> = rows.iter().filter(|row| row.what != What::Unchanged).collect();
+    let unchanged = rows.len() - told.len();
+    let mut lines = Vec::new();
+    if !told.is_empty() {
+        lines.push(table(&told.iter().map(|row| cells(row)).collect::<Vec<_>>()));
+    }
+    let mut counts = Vec::new();
+    for (what, word) in [
+        (What::Built, "built"),
+        (What::Relinked, "relinked"),
+        (What::Planned, "to be built"),
+        (What::Open, "that may be built"),
+        (What::Failed, "failed"),
+        (What::Skipped, "skipped"),
+    ] {
+        let number = rows.iter().filter(|row| row.what == what).count();
+        if number > 0 {
+            counts.push(format!("{number} {word}"));
+        }
+    }
+    if unchanged > 0 {
+        counts.push(format!("{unchanged} unchanged"));
+    }
+    lines.push(format!("{}: {}", count(rows.len(), "recipe"), counts.join(", ")));
+    lines.join("\n")
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let what = match row.what {
+        What::Built => "built",
+        What::Relinked => "relinked",
+        What::Planned => "build",
+        What::Open => "perhaps",
+        What::Failed => "failed",
+        What::Skipped => "skipped",
+        What::Unchanged => "unchanged",
+    };
+    let took = if row.wall.is_zero() { String::new() } else { format!("{:.1} s", row.wall.as_secs_f64()) };
+    vec![what.to_owned(), row.name.clone(), row.version.clone(), took, row.why.clone()]
+}

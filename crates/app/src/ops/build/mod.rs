@@ -1,0 +1,131 @@
+//! Building from recipes: what has to be built, building it, and taking what came of it into the store.
+
+mod farm;
+mod keep;
+mod scratch;
+mod session;
+mod take;
+mod tools;
+
+use std::path::PathBuf;
+
+use aleph_build::{Graph, RecipeTree, Records};
+use aleph_component::ComponentId;
+use serde::{Serialize, Serializer};
+
+use crate::{
+    failure::{Failure, Outcome},
+    host::Host,
+    output::Printer,
+};
+use session::Session;
+
+/// What is wanted of a tree of recipes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// The directory of recipes, if it was named.
+    pub(crate) recipes: Option<PathBuf>,
+    /// Names of recipes, or [`WORLD`].
+    pub(crate) names: Vec<String>,
+    /// How many recipes are built at once.
+    pub(crate) builds: Option<usize>,
+    /// How many things each of them does at once.
+    pub(crate) jobs: Option<usize>,
+    /// Whether the build systems' tests are run.
+    pub(crate) tests: bool,
+    /// Whether directories of failed builds are kept.
+    pub(crate) keep: bool,
+    /// Whether output is shown as it comes.
+    pub(crate) verbose: bool,
+    /// Whether the newest tools are taken.
+    pub(crate) update_tools: bool,
+    /// Whether what was built with other tools is built again.
+    pub(crate) same_tools: bool,
+    /// Whether a recipe whose last build failed stops everything.
+    pub(crate) fail_fast: bool,
+}
+
+/// The name that means all recipes.
+pub(crate) const WORLD: &str = "world";
+
+/// What became of a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum What {
+    /// There is a build of the same key.
+    Unchanged,
+    /// What it is linked to changed, and a verdict says that it works with that as it is.
+    Relinked,
+    /// It was built.
+    Built,
+    /// It would be built.
+    Planned,
+    /// Whether it would be built shows once what it needs is built.
+    Open,
+    /// It could not be built.
+    Failed,
+    /// Something that it needs could not be built.
+    Skipped,
+}
+
+/// What became of a recipe, and why.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) what: What,
+    /// Why it is built, or kept, or failed.
+    pub(crate) why: String,
+    pub(crate) component: Option<ComponentId>,
+    /// How long it took.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub(crate) wall: std::time::Duration,
+    /// Where what it said is.
+    pub(crate) log: Option<PathBuf>,
+    /// What should be looked at.
+    pub(crate) notes: Vec<String>,
+}
+
+fn seconds<S: Serializer>(wall: &std::time::Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((wall.as_secs_f64() * 1e3).round() / 1e3)
+}
+
+/// The tree of recipes that is meant.
+pub(crate) fn recipes(host: &Host, named: Option<&PathBuf>) -> Outcome<RecipeTree> {
+    let directory = match named {
+        Some(directory) => host.cwd.join(directory),
+        None => RecipeTree::find(&host.cwd).ok_or_else(|| {
+            Failure::new("there are no recipes here")
+                .with_code(2)
+                .hint("--recipes DIR names a directory with a tree.toml and recipes beside it")
+        })?,
+    };
+    Ok(RecipeTree::read(&directory)?)
+}
+
+/// Builds what is wanted and what it needs, as far as it is not built.
+pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<Vec<Row>> {
+    let tree = recipes(host, wanted.recipes.as_ref())?;
+    let names: Vec<String> = match wanted.names.iter().any(|name| name == WORLD) {
+        true => tree.recipes.keys().cloned().collect(),
+        false => wanted.names.clone(),
+    };
+    let graph = Graph::new(&tree, &names)?;
+    let store = if host.global.dry_run { host.store_to_read()? } else { host.store()? };
+    let toolchain = tools::toolchain(host, printer, &store, &tree.tools, wanted.update_tools)?;
+    let records = Records::read(store.layout().root())?;
+    let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchain: &toolchain };
+    let mut session = Session::new(around, wanted, records);
+    if host.global.dry_run {
+        session.look()?;
+    } else {
+        farm::run(&mut session)?;
+    }
+    Ok(session.rows())
+}
+
+/// The components of the last build of each recipe.
+pub(crate) fn latest(store: &aleph_store::Store) -> Outcome<Vec<ComponentId>> {
+    let records = Records::read(store.layout().root())?;
+    Ok(records.latest().values().map(|record| record.component).collect())
+}

@@ -1,0 +1,68 @@
+//! Directories to build in: on the store's file system, held by whoever builds, and removed once nobody does.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use aleph_store::Store;
+
+use crate::failure::Outcome;
+
+/// A directory to build in, for as long as this is there.
+pub(crate) struct Scratch {
+    pub(crate) path: PathBuf,
+    /// Whether it stays.
+    pub(crate) keep: bool,
+    _held: File,
+}
+
+fn parent(store: &Store) -> PathBuf {
+    store.layout().root().join("builds").join("work")
+}
+
+impl Scratch {
+    /// A new directory.
+    pub(crate) fn make(store: &Store, name: &str) -> Outcome<Self> {
+        let parent = parent(store);
+        fs::create_dir_all(&parent)?;
+        let path = parent.join(format!("{name}-{}", std::process::id()));
+        aleph_store::remove_tree(&path)?;
+        let held = File::create(path.with_extension(LOCK))?;
+        held.try_lock().map_err(std::io::Error::from)?;
+        fs::create_dir(&path)?;
+        Ok(Self { path, keep: false, _held: held })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed now is when somebody builds next.
+            let _ = aleph_store::remove_tree(&self.path);
+        }
+        let _ = fs::remove_file(self.path.with_extension(LOCK));
+    }
+}
+
+const LOCK: &str = "lock";
+
+/// Removes what builds left that were killed.
+pub(crate) fn clean(store: &Store) -> Outcome<()> {
+    let entries = match fs::read_dir(parent(store)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let lock = entry?.path();
+        if lock.extension().is_some_and(|extension| extension == LOCK) && is_free(&lock) {
+            aleph_store::remove_tree(&lock.with_extension(""))?;
+            fs::remove_file(&lock)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_free(lock: &Path) -> bool {
+    File::open(lock).is_ok_and(|file| file.try_lock().is_ok())
+}

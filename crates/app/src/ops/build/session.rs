@@ -1,0 +1,305 @@
+//! Which recipes have to be built: by their keys, one after the other, as what they need is known.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use aleph_build::{
+    BuildKey, Dependency, Graph, Inputs, Interface, KeyParts, Origin, Patches, Recipe, RecipeTree, Record, Records,
+    Use, digest_directory,
+};
+use aleph_component::{ComponentId, Digest};
+use aleph_store::Store;
+
+use super::{Row, Wanted, What, keep, tools::Toolchain};
+use crate::{failure::Outcome, host::Host, output::Printer};
+
+/// What a build goes on around.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) printer: &'a Printer,
+    pub(crate) store: &'a Store,
+    pub(crate) tree: &'a RecipeTree,
+    pub(crate) graph: &'a Graph,
+    pub(crate) toolchain: &'a Toolchain,
+}
+
+impl<'a> Around<'a> {
+    /// The recipe at a position of the graph.
+    pub(crate) fn recipe(&self, at: usize) -> &'a Recipe {
+        &self.tree.recipes[&self.graph.names[at]].recipe
+    }
+
+    /// The directory that its relative paths are relative to.
+    pub(crate) fn directory(&self, at: usize) -> PathBuf {
+        self.tree.recipes[&self.graph.names[at]].directory().to_owned()
+    }
+}
+
+/// A recipe of which there is a component now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub(crate) component: ComponentId,
+    pub(crate) interface: Interface,
+}
+
+/// What is known of a recipe whose needs are there.
+pub(crate) enum Decision {
+    /// There is a component of it.
+    Done(Done, Box<Row>),
+    /// It has to be built, because of this.
+    Build(Box<Order>),
+}
+
+/// A build that has to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) at: usize,
+    pub(crate) keys: KeyParts,
+    pub(crate) dependencies: BTreeMap<String, Dependency>,
+    pub(crate) why: String,
+}
+
+/// Recipes on their way to be built.
+pub(crate) struct Session<'a> {
+    pub(crate) around: Around<'a>,
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) records: Records,
+    pub(crate) done: Vec<Option<Done>>,
+    rows: Vec<Option<Row>>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(around: Around<'a>, wanted: &'a Wanted, records: Records) -> Self {
+        let count = around.graph.names.len();
+        Self { around, wanted, records, done: vec![None; count], rows: vec![None; count] }
+    }
+
+    /// What became of all recipes, in the order in which they can be built.
+    pub(crate) fn rows(self) -> Vec<Row> {
+        self.rows.into_iter().flatten().collect()
+    }
+
+    /// Whether nothing has been decided of a recipe yet, and everything that it needs is there.
+    pub(crate) fn is_ready(&self, at: usize) -> bool {
+        self.rows[at].is_none() && self.around.graph.needs[at].keys().all(|&needed| self.done[needed].is_some())
+    }
+
+    /// Notes what became of a recipe; `done` if there is a component of it.
+    pub(crate) fn settle(&mut self, at: usize, done: Option<Done>, row: Row) {
+        self.done[at] = done;
+        self.rows[at] = Some(row);
+    }
+
+    /// Skips what needs something that could not be built.
+    pub(crate) fn skip_blocked(&mut self) {
+        for at in 0..self.rows.len() {
+            let failed = self.around.graph.needs[at].keys().find(|&&needed| {
+                self.rows[needed].as_ref().is_some_and(|row| matches!(row.what, What::Failed | What::Skipped))
+            });
+            if let (None, Some(failed)) = (&self.rows[at], failed) {
+                let why = format!("{} could not be built", self.around.graph.names[*failed]);
+                self.settle(at, None, self.row(at, What::Skipped, why));
+            }
+        }
+    }
+
+    /// Notes that a recipe is being built, so that it is not begun again.
+    pub(crate) fn begin(&mut self, at: usize) {
+        self.rows[at] = Some(self.row(at, What::Planned, String::new()));
+    }
+
+    /// A row with nothing in it yet but what became of a recipe and why.
+    pub(crate) fn row(&self, at: usize, what: What, why: String) -> Row {
+        let recipe = self.around.recipe(at);
+        Row {
+            name: recipe.name.clone(),
+            version: recipe.version.clone(),
+            what,
+            why,
+            component: None,
+            wall: Duration::ZERO,
+            log: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What would be done, without doing anything.
+    pub(crate) fn look(&mut self) -> Outcome<()> {
+        for at in 0..self.rows.len() {
+            if !self.is_ready(at) {
+                let (what, why) = match self.last(at) {
+                    None => (What::Planned, NEVER),
+                    Some(_) => (What::Open, "whether it has to be shows once what it needs is built"),
+                };
+                self.settle(at, None, self.row(at, what, why.to_owned()));
+                continue;
+            }
+            match self.decide(at)? {
+                Decision::Done(done, row) => self.settle(at, Some(done), *row),
+                Decision::Build(order) => self.settle(at, None, self.row(at, What::Planned, order.why.clone())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a recipe whose needs are all there has to be built.
+    pub(crate) fn decide(&mut self, at: usize) -> Outcome<Decision> {
+        let dependencies = self.dependencies(at);
+        let keys = self.keys(at, &dependencies)?;
+        if let Some(record) = self.find(&keys) {
+            let mut row = self.row(at, What::Unchanged, String::new());
+            row.component = Some(record.component);
+            let done = Done { component: record.component, interface: record.offers(&dependencies) };
+            return Ok(Decision::Done(done, Box::new(row)));
+        }
+        let mut why = self.why(at, &keys, &dependencies);
+        if let Some(last) = self.candidate(&keys) {
+            match keep::judge(self.around, last, &dependencies)? {
+                Ok(reason) => return self.keep(at, last.clone(), (keys, dependencies), reason),
+                Err(reason) => why = reason,
+            }
+        }
+        Ok(Decision::Build(Box::new(Order { at, keys, dependencies, why })))
+    }
+
+    /// The last build that differs only in what it was linked to.
+    fn candidate(&self, keys: &KeyParts) -> Option<&Record> {
+        let is_there = |record: &&Record| self.around.store.component_row(&record.component).is_ok();
+        let same = |record: &&Record| record.keys.any_linked == keys.any_linked;
+        self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at)
+    }
+
+    /// Keeps what was built with other libraries, since it works with these.
+    fn keep(
+        &mut self,
+        at: usize,
+        last: Record,
+        (keys, dependencies): (KeyParts, BTreeMap<String, Dependency>),
+        reason: String,
+    ) -> Outcome<Decision> {
+        let record = Record { keys, dependencies, kept: Some(reason.clone()), ..last };
+        let done = Done { component: record.component, interface: record.offers(&record.dependencies) };
+        let mut row = self.row(at, What::Relinked, reason);
+        row.component = Some(record.component);
+        if !self.around.host.global.dry_run {
+            self.records.put(record)?;
+        }
+        Ok(Decision::Done(done, Box::new(row)))
+    }
+
+    /// A build that has the key, or would have it with other tools, unless these count.
+    fn find(&self, keys: &KeyParts) -> Option<&Record> {
+        let is_there = |record: &&Record| self.around.store.component_row(&record.component).is_ok();
+        let exact = self.records.get(&keys.key).filter(is_there);
+        let other_tools = || {
+            let same = |record: &&Record| !self.wanted.same_tools && record.keys.any_tools == keys.any_tools;
+            self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at)
+        };
+        exact.or_else(other_tools)
+    }
+
+    /// What a recipe is built with, by name: what it needs, and what that is linked to.
+    fn dependencies(&self, at: usize) -> BTreeMap<String, Dependency> {
+        let Around { graph, .. } = self.around;
+        let one = |other: usize| {
+            let done = self.done[other]?;
+            let how = graph.needs[at].get(&other).copied().unwrap_or(Use::Indirect);
+            let dependency = Dependency { how, component: done.component, interface: done.interface };
+            Some((graph.names[other].clone(), dependency))
+        };
+        graph.closure(at).into_iter().filter_map(one).collect()
+    }
+
+    fn keys(&self, at: usize, dependencies: &BTreeMap<String, Dependency>) -> Outcome<KeyParts> {
+        let mut linked = BTreeMap::new();
+        let mut content = BTreeMap::new();
+        for (name, dependency) in dependencies {
+            match dependency.how {
+                Use::Linked => drop(linked.insert(name.as_str(), dependency.interface)),
+                Use::Copied | Use::Tool => drop(content.insert(name.as_str(), dependency.component)),
+                Use::Indirect => {}
+            }
+        }
+        let sources = self.sources(at)?;
+        let inputs = Inputs {
+            recipe: self.around.recipe(at),
+            sources: &sources,
+            platform: PLATFORM,
+            linked,
+            content,
+            tools: &[self.around.toolchain.digest],
+        };
+        Ok(inputs.keys())
+    }
+
+    /// What the sources of a recipe and its patches are.
+    fn sources(&self, at: usize) -> Outcome<Vec<Digest>> {
+        let directory = self.around.directory(at);
+        let mut digests = Vec::new();
+        for source in &self.around.recipe(at).sources {
+            match source.origin() {
+                Some(Origin::Debian { sha256, .. } | Origin::Url { sha256, .. }) => digests.push(sha256),
+                Some(Origin::Directory(path)) => digests.push(digest_directory(&directory.join(path))?),
+                None => {}
+            }
+            match &source.patches {
+                Patches::Files(files) => {
+                    for file in files {
+                        digests.push(Digest::of(&fs::read(directory.join(file))?));
+                    }
+                }
+                Patches::Debian { sha256, .. } => digests.push(*sha256),
+            }
+        }
+        Ok(digests)
+    }
+
+    /// Why there is no build of these keys, held against the last build of the recipe.
+    fn why(&self, at: usize, keys: &KeyParts, dependencies: &BTreeMap<String, Dependency>) -> String {
+        let Some(last) = self.last(at) else { return NEVER.to_owned() };
+        if last.keys.key == keys.key {
+            return "what was built is no longer in the store".to_owned();
+        }
+        let changed = |(name, now): (&String, &Dependency)| {
+            let was = last.dependencies.get(name)?;
+            match now.how {
+                Use::Linked if was.interface != now.interface => Some(format!("the interface of {name} changed")),
+                Use::Copied if was.component != now.component => {
+                    Some(format!("{name}, which is copied into it, changed"))
+                }
+                Use::Tool if was.component != now.component => Some(format!("{name}, which builds it, changed")),
+                _ => None,
+            }
+        };
+        let changed: Vec<String> = dependencies.iter().filter_map(changed).collect();
+        match changed.is_empty() {
+            false => changed.join("; "),
+            true if last.keys.any_tools == keys.any_tools => "the tools changed".to_owned(),
+            true => "its recipe or source changed".to_owned(),
+        }
+    }
+
+    /// The last build of a recipe.
+    fn last(&self, at: usize) -> Option<&Record> {
+        let name = &self.around.graph.names[at];
+        self.records.all().filter(|record| record.name == *name).max_by_key(|record| record.built_at)
+    }
+
+    /// How long the last build of a recipe took; of one that was never built, a guess.
+    pub(crate) fn takes(&self) -> BTreeMap<String, Duration> {
+        const GUESS: Duration = Duration::from_secs(60);
+        let latest = self.records.latest();
+        let one = |name: &String| (name.clone(), latest.get(name.as_str()).map_or(GUESS, |record| record.wall()));
+        self.around.graph.names.iter().map(one).collect()
+    }
+}
+
+const NEVER: &str = "it was never built";
+
+/// What this machine is.
+pub(crate) const PLATFORM: &str = if cfg!(target_arch = "aarch64") { "aarch64-linux" } else { "x86_64-linux" };
+
+/// The first digits of a key: enough to tell builds of one recipe apart.
+pub(crate) fn short(key: &BuildKey) -> String {
+    key.to_string()[..8].to_owned()
+}

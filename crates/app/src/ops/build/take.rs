@@ -1,0 +1,84 @@
+//! From what a build installed to a component in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aleph_build::{Built, Dependency, Interface, Recipe, exposes, interface, prefix};
+use aleph_component::{ComponentId, Digest, Manifest, Source, StoreName};
+use aleph_exchange::native::{Description, Offers, Tree};
+use aleph_store::{Origin, Store, WriteLock};
+
+use crate::{failure::Outcome, host::Host};
+
+/// A component that came of a build.
+pub(crate) struct Taken {
+    pub(crate) component: ComponentId,
+    pub(crate) interface: Interface,
+    /// Whose headers its own include.
+    pub(crate) exposes: BTreeSet<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// What a build goes into a component with.
+pub(crate) struct From<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) recipe: &'a Recipe,
+    /// What it was built with.
+    pub(crate) dependencies: &'a BTreeMap<String, Dependency>,
+    /// Sonames of libraries that the host brings, unless a dependency does.
+    pub(crate) brought: &'a [String],
+}
+
+/// Takes what a build installed into the store, linked to what it was built with.
+pub(crate) fn take(store: &Store, lock: &mut WriteLock, from: &From<'_>, built: &Built) -> Outcome<Taken> {
+    let From { host, recipe, dependencies, brought } = from;
+    let tree = Tree::scan(&built.tree)?;
+    let mut offers = Offers::default();
+    let mut others = Vec::new();
+    for (name, dependency) in *dependencies {
+        let manifest = manifest(store, name, &dependency.component)?;
+        if let Some(native) = manifest.native {
+            offers.add(name, Some(dependency.component), (&native.offers, &native.aliases));
+        }
+        others.push((name.as_str(), manifest.tree));
+    }
+    let host_brings = brought.iter().chain(&recipe.run.host).filter(|soname| offers.get(soname).is_none());
+    let of = Description {
+        name: recipe.name.clone(),
+        version: recipe.version.clone(),
+        source: Source { name: recipe.name.clone(), version: recipe.version.clone() },
+        summary: recipe.summary.clone(),
+        prefix: prefix(&recipe.name),
+        host: host_brings.cloned().collect(),
+        opens: recipe.run.dlopen.clone(),
+        promises: Vec::new(),
+        checks: recipe.check.commands.clone(),
+    };
+    let staging = store.stage(lock)?;
+    let mut taken = tree.take_in(&staging, &of, &offers)?;
+    let size = taken.staged.manifest.size();
+    taken.staged.originate(|archive: Digest| Origin {
+        archive,
+        size,
+        file_name: recipe.name.clone(),
+        source: format!("recipe {}", recipe.name),
+        vouched_by: recipe.trust.as_ref().map(|trust| trust.vouched_by.clone()),
+        imported_by: host.login.clone(),
+        imported_at: Host::now(),
+    })?;
+    let manifest = taken.staged.manifest.clone();
+    let mut notes = taken.notes;
+    if let Some(native) = &manifest.native {
+        let unused = recipe.needs.linked.iter().filter(|name| !native.slots.contains_key(*name));
+        notes.extend(unused.map(|name| format!("it is not linked to {name}, which its recipe says it is")));
+        notes.extend(native.fixed.iter().map(|why| format!("{why}: it is rebuilt where others are relinked")));
+    }
+    let component = store.commit(lock, vec![taken.staged])?[0];
+    let directory = store.layout().entry(&StoreName::new(component, &manifest.name));
+    let exposes = exposes(&manifest, &directory, others.iter().map(|(name, tree)| (*name, tree.as_slice())))?;
+    Ok(Taken { component, interface: interface(&manifest, &directory)?, exposes, notes })
+}
+
+/// The manifest of a component that is called so.
+pub(crate) fn manifest(store: &Store, name: &str, id: &ComponentId) -> Outcome<Manifest> {
+    Ok(store.manifest_named(&StoreName::new(id, name))?)
+}

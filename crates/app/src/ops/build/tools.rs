@@ -1,0 +1,69 @@
+//! What makes up `/` where things are built: a view of Debian packages, one for each set of them.
+
+use std::{fs::File, path::PathBuf};
+
+use aleph_build::Tools;
+use aleph_component::{Digest, Hasher};
+use aleph_exchange::apt::solve::Upgrade;
+use aleph_store::Store;
+use aleph_view::{Kind, RunLayers, ViewName, ViewRecord, Views};
+
+use crate::{
+    failure::Outcome,
+    host::{Host, Target, no_view},
+    ops::change::{self, Wish},
+    output::Printer,
+};
+
+const PREFIX: &str = "tools-";
+
+/// Trees to build on, for as long as this is held.
+pub(crate) struct Toolchain {
+    /// The trees' directories, topmost first.
+    pub(crate) layers: Vec<PathBuf>,
+    /// Names what is in them: the packages.
+    pub(crate) digest: Digest,
+    _held: Option<File>,
+}
+
+/// The name of the view of a set of tools.
+fn name(tools: &Tools) -> Outcome<ViewName> {
+    let mut sorted = tools.debian.clone();
+    sorted.sort();
+    let digest = Digest::of(sorted.join(" ").as_bytes()).to_string();
+    Ok(format!("{PREFIX}{}", &digest[..16]).parse()?)
+}
+
+/// The view of the tools, made if it is not there; brought up to date if that is wanted.
+pub(crate) fn toolchain(
+    host: &Host,
+    printer: &Printer,
+    store: &Store,
+    tools: &Tools,
+    update: bool,
+) -> Outcome<Toolchain> {
+    let name = name(tools)?;
+    let views = Views::new(store);
+    if update || views.get(&name)?.map(|view| view.current_number()).transpose()?.flatten().is_none() {
+        make(host, printer, tools, &name)?;
+    }
+    let view = views.get(&name)?.ok_or_else(|| no_view(&name))?;
+    let layers: RunLayers = view.run_layers()?.ok_or_else(|| no_view(&name))?;
+    let held = views.hold(&layers)?;
+    let generation = view.generation(layers.generation)?;
+    let mut hasher = Hasher::new();
+    generation.packages.iter().for_each(|package| hasher.field(package.id.as_bytes()));
+    Ok(Toolchain {
+        layers: layers.trees.iter().map(|tree| store.layout().tree_root(tree)).collect(),
+        digest: hasher.finish(),
+        _held: held,
+    })
+}
+
+fn make(host: &Host, printer: &Printer, tools: &Tools, name: &ViewName) -> Outcome<()> {
+    let record = ViewRecord { name: name.clone(), kind: Kind::User, owner: host.login.clone(), project: None };
+    printer.note("preparing the tools to build with");
+    let wish = Wish { add: tools.debian.clone(), upgrade: Upgrade::All, ..Wish::default() };
+    change::change(host, printer, &Target { record, project: None }, &wish, "the tools that recipes are built with")?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Building from recipes, with Debian's compiler in a sandbox: what is built, what is relinked, and what is left alone.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
+
+mod support;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use support::{Ran, Who, granted, real::Real};
+
+/// A tree of recipes with sources beside them, in a world.
+struct Farm {
+    real: Real,
+}
+
+/// What became of each recipe, by name.
+type Outcome = BTreeMap<String, String>;
+
+impl Farm {
+    fn new(who: Who) -> Self {
+        let farm = Self { real: Real::new(who, "farm") };
+        farm.write("recipes/tree.toml", &format!("[tools]\ndebian = ['gcc', 'libc6-dev', 'make']\nhost = {HOST}\n"));
+        farm
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.real.0.directory.join("home").join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(&path, text).expect("a file");
+        for path in path.ancestors().take_while(|path| *path != self.real.0.directory) {
+            self.real.0.hand_over(path);
+        }
+    }
+
+    /// A library: its header and its source.
+    fn library(&self, name: &str, linked: &str, header: &str, source: &str) {
+        self.write(&format!("recipes/{name}/src/{name}.h"), header);
+        self.write(&format!("recipes/{name}/src/{name}.c"), source);
+        let build = format!(
+            "cc $CPPFLAGS $CFLAGS -shared -fPIC -Wl,-soname,lib{name}.so.1 -o lib{name}.so.1 {name}.c $LDFLAGS {}",
+            libraries(linked)
+        );
+        let install = format!(
+            "mkdir -p $DESTDIR$PREFIX/lib $DESTDIR$PREFIX/include\ncp lib{name}.so.1 $DESTDIR$PREFIX/lib\n\
+             ln -s lib{name}.so.1 $DESTDIR$PREFIX/lib/lib{name}.so\ncp {name}.h $DESTDIR$PREFIX/include"
+        );
+        self.recipe(name, linked, &build, &install, "");
+    }
+
+    /// A program.
+    fn program(&self, name: &str, linked: &str, source: &str) {
+        self.write(&format!("recipes/{name}/src/{name}.c"), source);
+        let build = format!("cc $CPPFLAGS $CFLAGS -o {name} {name}.c $LDFLAGS {}", libraries(linked));
+        let install = format!("mkdir -p $DESTDIR$PREFIX/bin\ncp {name} $DESTDIR$PREFIX/bin");
+        self.recipe(name, linked, &build, &install, "");
+    }
+
+    fn recipe(&self, name: &str, linked: &str, build: &str, install: &str, rest: &str) {
+        let linked: Vec<String> = linked.split_whitespace().map(|name| format!("{name:?}")).collect();
+        self.write(
+            &format!("recipes/{name}/recipe.toml"),
+            &format!(
+                "name = '{name}'\nversion = '1'\nsummary = 'A test'\nlicense = 'MIT'\n[[source]]\ndirectory = 'src'\n\
+                 [needs]\nlinked = [{}]\n[build]\nsystem = 'script'\n[build.phase]\nbuild = '''\n{build}\n'''\n\
+                 install = '''\n{install}\n'''\n{rest}",
+                linked.join(", ")
+            ),
+        );
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.real.aleph(arguments))
+    }
+
+    /// Builds everything; what became of each recipe.
+    #[track_caller]
+    fn world(&self, more: &[&str]) -> Outcome {
+        let ran = self.run(&[["--format", "json", "build", "world"].as_slice(), more].concat());
+        assert!(ran.code.is_some_and(|code| code < 2), "{ran:?}");
+        let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}"));
+        let rows = answer["data"].as_array().expect("rows");
+        let text = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        rows.iter().map(|row| (text(row, "name"), text(row, "what"))).collect()
+    }
+
+    #[track_caller]
+    fn prints(&self, text: &str) {
+        assert_eq!(self.run(&["run", "--", "prog"]).good().out.trim(), text);
+    }
+}
+
+fn libraries(linked: &str) -> String {
+    linked.split_whitespace().map(|name| format!(" -l{name}")).collect()
+}
+
+const HOST: &str = "['libc.so.6', 'ld-linux-x86-64.so.2', 'ld-linux-aarch64.so.1']";
+
+const HEADER: &str = "struct greeting { int count; };\nconst char *greet(struct greeting *g);\n";
+
+fn greet(word: &str, more: &str) -> String {
+    format!(
+        "#include \"greet.h\"\nconst char *greet(struct greeting *g) {{ g->count = 1; return \"{word}\"; }}\n{more}\n"
+    )
+}
+
+/// `prog` uses `mid`, which uses `greet`; `alone` uses nothing.
+fn sample(farm: &Farm) {
+    farm.library("greet", "", HEADER, &greet("hello", ""));
+    farm.library(
+        "mid",
+        "greet",
+        "const char *middle(void);\n",
+        "#include <greet.h>\n#include \"mid.h\"\n\
+         const char *middle(void) { struct greeting g; const char *word = greet(&g); return g.count == 1 ? word : \"?\"; }\n",
+    );
+    farm.program("prog", "mid", "#include <mid.h>\n#include <stdio.h>\nint main(void) { puts(middle()); return 0; }\n");
+    farm.program("alone", "", "int main(void) { return 0; }\n");
+}
+
+fn outcome(text: &str) -> Outcome {
+    text.split_whitespace()
+        .map(|word| {
+            let (name, what) = word.split_once(':').expect("NAME:WHAT");
+            (name.to_owned(), what.to_owned())
+        })
+        .collect()
+}
+
+fn rebuilds_stop_where_the_interface_did(who: Who) {
+    let farm = Farm::new(who);
+    sample(&farm);
+    assert_eq!(farm.world(&[]), outcome("alone:built greet:built mid:built prog:built"));
+    farm.real.keep();
+    let unchanged = outcome("alone:unchanged greet:unchanged mid:unchanged prog:unchanged");
+    assert_eq!(farm.world(&[]), unchanged);
+    farm.run(&["add", "store:prog"]).good();
+    farm.prints("hello");
+
+    // A comment, and then a fix: what is linked to it is not touched.
+    farm.library("greet", "", HEADER, &greet("hello", "/* documented */"));
+    assert_eq!(farm.world(&[]), outcome("alone:unchanged greet:built mid:unchanged prog:unchanged"));
+    farm.library("greet", "", HEADER, &greet("fixed", ""));
+    assert_eq!(farm.world(&[]), outcome("alone:unchanged greet:built mid:unchanged prog:unchanged"));
+    farm.run(&["update"]).good();
+    farm.prints("fixed");
+
+    // One function more: the interface is another one, and a verdict says that nobody minds.
+    let more = format!("{HEADER}int more(void);\n");
+    farm.library("greet", "", &more, &greet("more", "int more(void) { return 1; }"));
+    assert_eq!(farm.world(&["--dry-run"]), outcome("alone:unchanged greet:planned mid:open prog:open"));
+    assert_eq!(farm.world(&[]), outcome("alone:unchanged greet:built mid:relinked prog:unchanged"));
+    assert_eq!(farm.world(&[]), unchanged);
+    farm.run(&["update"]).good();
+    farm.prints("more");
+
+    // A struct has grown: who was compiled with it is built again, and nobody behind him.
+    let grown = more.replace("int count", "long before; int count");
+    farm.library("greet", "", &grown, &greet("grown", "int more(void) { return 1; }"));
+    assert_eq!(farm.world(&[]), outcome("alone:unchanged greet:built mid:built prog:unchanged"));
+    farm.run(&["update"]).good();
+    farm.prints("grown");
+
+    // What was built stays, also when it is in no view.
+    farm.run(&["store", "gc"]).good();
+    assert_eq!(farm.world(&[]), unchanged);
+    farm.real.0.is_whole();
+    farm.real.0.is_tidy();
+}
+
+#[test]
+fn rebuilds_stop_where_the_interface_did_as_oneself() {
+    rebuilds_stop_where_the_interface_did(Who::Self_);
+}
+
+#[test]
+fn rebuilds_stop_where_the_interface_did_as_an_ordinary_user() {
+    if let Some(who) = granted() {
+        rebuilds_stop_where_the_interface_did(who);
+    }
+}
+
+#[test]
+fn what_fails_is_told_and_the_rest_is_built() {
+    let farm = Farm::new(Who::Self_);
+    sample(&farm);
+    farm.library("mid", "greet", "", "#include <greet.h>\n#error this does not compile\n");
+    assert_eq!(farm.world(&[]), outcome("alone:built greet:built mid:failed prog:skipped"));
+    let told = farm.run(&["build", "prog", "--keep"]);
+    told.failed(1, &["mid 1 could not be built: build exited with 1", "#error this does not compile", "all of it: "]);
+    let farm = Farm::new(Who::Self_);
+    farm.program("odd", "", "int main(void) { return 0; }\n");
+    for (line, says) in
+        [("touch $DESTDIR/elsewhere", "installed outside of"), ("rm -r $DESTDIR$PREFIX", "nothing was installed below")]
+    {
+        farm.recipe(
+            "odd",
+            "",
+            "cc -o odd odd.c",
+            &format!("mkdir -p $DESTDIR$PREFIX/bin\ncp odd $DESTDIR$PREFIX/bin\n{line}"),
+            "",
+        );
+        farm.run(&["build", "odd"]).failed(1, &["odd 1 could not be built: finish exited with 1", says]);
+    }
+    farm.run(&["build", "nobody"]).failed(3, &["there is no recipe `nobody`"]);
+    farm.real.0.is_tidy();
+}

@@ -1,0 +1,171 @@
+//! A build that can be carried out: what makes up its `/`, its sources, and what is done.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use aleph_sandbox::{
+    ids::IdMap,
+    workshop::{End, Event, Job, Step, StepReport, WorkshopError},
+};
+
+use crate::{
+    DigestError, Phase, Recipe, copy_directory, environment, phases,
+    phases::{OUT, exports},
+    prefix,
+};
+
+/// How much of one phase's output is kept, in bytes.
+const OUTPUT: usize = 64 << 20;
+
+/// A build that can be carried out.
+#[derive(Clone, Debug)]
+pub struct Action<'a> {
+    /// How.
+    pub recipe: &'a Recipe,
+    /// The trees that make up `/`, topmost first.
+    pub layers: Vec<PathBuf>,
+    /// The sources, in the recipe's order.
+    pub sources: Vec<Source>,
+    /// The names of the recipes whose components are in the layers, those that are asked first at the beginning.
+    pub around: Vec<&'a str>,
+    /// How many things may be done at once.
+    pub jobs: usize,
+    /// Whether the build system's tests are run.
+    pub with_tests: bool,
+    /// How long one phase may take.
+    pub timeout: Duration,
+    /// A directory for it alone, which is made. It holds the output afterwards.
+    pub scratch: PathBuf,
+}
+
+/// Files of a source.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Files, which keep their names, and directories, whose contents are taken.
+    pub paths: Vec<PathBuf>,
+}
+
+/// How a build ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// Well.
+    Built(Built),
+    /// A phase failed.
+    Failed {
+        /// The phase.
+        phase: &'static str,
+        /// How it ended.
+        end: End,
+    },
+}
+
+/// What came of a build.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The tree that was made for the recipe's prefix.
+    pub tree: PathBuf,
+    /// Processor time of all phases.
+    pub cpu: Duration,
+    /// The largest process, in KiB.
+    pub peak_kib: u64,
+}
+
+/// A build could not be carried out. That it failed is no such error.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// Its directories or sources could not be prepared.
+    #[error("cannot prepare `{}`", path.display())]
+    Prepare {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory of sources could not be copied.
+    #[error(transparent)]
+    Source(#[from] DigestError),
+    /// The sandbox did not come about.
+    #[error("cannot build in a sandbox")]
+    Sandbox(#[from] WorkshopError),
+}
+
+impl Action<'_> {
+    /// What is done, in order.
+    pub fn phases(&self) -> Vec<Phase> {
+        phases(self.recipe, self.with_tests)
+    }
+
+    /// Carries it out; `worker` starts this program as a sandbox's worker. `on_event` is told the phase and what happens in
+    /// it.
+    ///
+    /// # Errors
+    /// If it cannot be carried out.
+    pub fn run(&self, worker: Command, on_event: &mut dyn FnMut(&Phase, &Event)) -> Result<Ended, ActionError> {
+        let phases = self.phases();
+        let job = self.job(phases.iter().map(|phase| self.step(phase)).collect())?;
+        let outcome = job.run(worker, &mut |event| {
+            let (Event::Started { step } | Event::Output { step, .. } | Event::Finished { step, .. }) = &event;
+            on_event(&phases[*step], &event);
+        })?;
+        if let Some(failed) = outcome.failed_step(&job) {
+            return Ok(Ended::Failed { phase: phases[failed].name, end: outcome.steps[failed].end.clone() });
+        }
+        let cpu = |step: &StepReport| step.user + step.system;
+        Ok(Ended::Built(Built {
+            tree: self.upper().join(format!("{OUT}{}", prefix(&self.recipe.name)).trim_start_matches('/')),
+            cpu: outcome.steps.iter().map(cpu).sum(),
+            peak_kib: outcome.steps.iter().map(|step| step.peak_kib).max().unwrap_or(0),
+        }))
+    }
+
+    fn upper(&self) -> PathBuf {
+        self.scratch.join("upper")
+    }
+
+    /// Puts the sources in place.
+    fn job(&self, steps: Vec<Step>) -> Result<Job, ActionError> {
+        let (upper, work) = (self.upper(), self.scratch.join("work"));
+        let make = |path: &Path, mode: u32| {
+            let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+            made.map_err(|source| ActionError::Prepare { path: path.to_owned(), source })
+        };
+        make(&self.scratch, 0o700)?;
+        make(&upper, 0o755)?;
+        make(&work, 0o755)?;
+        for (number, source) in self.sources.iter().enumerate() {
+            let directory = upper.join("sources").join(number.to_string());
+            make(&directory, 0o755)?;
+            for path in &source.paths {
+                if path.is_dir() {
+                    copy_directory(path, &directory)?;
+                } else {
+                    let target = directory.join(path.file_name().unwrap_or_default());
+                    fs::copy(path, target).map_err(|source| ActionError::Prepare { path: path.clone(), source })?;
+                }
+            }
+        }
+        // One id in a namespace is root's there, whoever called: what is built is the same for all of them.
+        Ok(Job { layers: self.layers.clone(), upper, work, ids: IdMap::Single, files: Vec::new(), steps })
+    }
+
+    fn step(&self, phase: &Phase) -> Step {
+        let script = format!("{}set -e\n{}", exports(self.recipe), phase.script);
+        let mut step = Step::new(phase.name, ["/bin/sh", "-c", &script]);
+        step.env = self.variables();
+        step.cwd = PathBuf::from(&phase.directory);
+        step.timeout = Some(self.timeout);
+        step.output = OUTPUT;
+        step
+    }
+
+    fn variables(&self) -> Vec<(OsString, OsString)> {
+        let all = environment(self.recipe, &self.around, self.jobs);
+        all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+}

@@ -1,0 +1,275 @@
+//! What is done in each phase of a build, by build system, and in which environment.
+
+use std::fmt::Write as _;
+
+use crate::{Origin, Patches, Recipe, Source, System, prefix};
+
+/// Where sources are, one directory for each, numbered.
+pub(crate) const SOURCES: &str = "/sources";
+/// Where it is built.
+pub(crate) const WORK: &str = "/build";
+/// What is installed goes below this.
+pub(crate) const OUT: &str = "/out";
+/// Noon of the first day that every archive format can tell: when everything is made, as far as it is told.
+const EPOCH: &str = "315576000";
+
+/// One step of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// What it is called.
+    pub name: &'static str,
+    /// What is done, as shell.
+    pub script: String,
+    /// Where, inside.
+    pub directory: String,
+}
+
+/// The phases of a recipe. Tests are among them only `with_tests`.
+pub fn phases(recipe: &Recipe, with_tests: bool) -> Vec<Phase> {
+    let source = format!("{WORK}/source");
+    let project = match &recipe.build.directory {
+        Some(directory) => format!("{source}/{directory}"),
+        None => source.clone(),
+    };
+    let build = if recipe.build.outside { format!("{WORK}/outside") } else { project.clone() };
+    let phase = |name, directory: &str, script: String| {
+        (!script.is_empty()).then(|| Phase { name, script, directory: directory.to_owned() })
+    };
+    let own = &recipe.build.phase;
+    let or = |own: &Option<String>, usual: String| own.clone().unwrap_or(usual);
+    let [configure, make, test, install] = usual(recipe, &project);
+    let mut prepare = unpack(recipe, &source, &build);
+    if let Some(own) = &own.prepare {
+        let _ = writeln!(prepare, "cd {source}\n{own}");
+    }
+    let all = [
+        phase("prepare", "/", prepare),
+        phase("configure", &build, or(&own.configure, configure)),
+        phase("build", &build, or(&own.build, make)),
+        phase("test", &build, if with_tests { or(&own.test, test) } else { String::new() }),
+        phase("install", &build, or(&own.install, install)),
+        phase("finish", &build, format!("{}\n{FINISH}", own.finish.as_deref().unwrap_or_default())),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Unpacks the sources and applies patches.
+fn unpack(recipe: &Recipe, source: &str, build: &str) -> String {
+    let mut script = format!("mkdir -p {source} {OUT}\n");
+    for (number, one) in recipe.sources.iter().enumerate() {
+        let into = one.into.as_ref().map_or(source.to_owned(), |into| format!("{source}/{into}"));
+        let from = format!("{SOURCES}/{number}");
+        let _ = match one.origin() {
+            Some(Origin::Debian { file, .. } | Origin::Url { file, .. }) => {
+                let from = quoted(&format!("{from}/{file}"));
+                writeln!(script, "mkdir -p {into}\n{}", unpacked(file, &from, &into))
+            }
+            _ => writeln!(script, "mkdir -p {into}\ncp -R {from}/. {into}"),
+        };
+        patch(&mut script, one, &from, &into);
+    }
+    let _ = writeln!(script, "mkdir -p {build}");
+    script
+}
+
+/// A file that is no archive is put there as it is.
+fn unpacked(file: &str, from: &str, into: &str) -> String {
+    let is_archive = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.lz", ".tar.zst", ".crate", ".txz"];
+    if is_archive.iter().any(|end| file.ends_with(end)) {
+        return format!("tar -xf {from} -C {into} --strip-components=1 --no-same-owner --no-same-permissions");
+    }
+    format!("cp {from} {into}/")
+}
+
+fn patch(script: &mut String, source: &Source, from: &str, into: &str) {
+    match &source.patches {
+        Patches::Files(files) => {
+            for file in files {
+                let _ = writeln!(script, "patch -d {into} -p1 -i {from}/{}", quoted(file));
+            }
+        }
+        Patches::Debian { debian, .. } => {
+            let _ = writeln!(
+                script,
+                "mkdir -p {WORK}/patches\ntar -xf {from}/{} -C {WORK}/patches\n\
+                 sed -e 's/#.*//' -e 's/[[:space:]].*//' -e '/^$/d' {WORK}/patches/debian/patches/series |\n\
+                 while read -r name; do patch -d {into} -p1 -i {WORK}/patches/debian/patches/$name; done",
+                quoted(debian)
+            );
+        }
+    }
+}
+
+/// Configure, build, test and install.
+fn usual(recipe: &Recipe, project: &str) -> [String; 4] {
+    let list = |words: &[String]| words.iter().fold(String::new(), |text, word| format!("{text} {}", quoted(word)));
+    let build = &recipe.build;
+    let (configure, make) = (list(&build.configure), list(&build.make));
+    let install = if build.install.is_empty() { " install".to_owned() } else { list(&build.install) };
+    let up = if build.outside { project } else { "." };
+    match build.system {
+        System::Autotools => [
+            format!("{up}/configure --prefix=\"$PREFIX\" --disable-dependency-tracking{configure}"),
+            format!("make{make}"),
+            format!("make check{make}"),
+            format!("make DESTDIR=\"$DESTDIR\"{make}{install}"),
+        ],
+        System::Make => [
+            String::new(),
+            format!("make PREFIX=\"$PREFIX\" prefix=\"$PREFIX\"{make}"),
+            format!("make PREFIX=\"$PREFIX\" prefix=\"$PREFIX\" check{make}"),
+            format!("make PREFIX=\"$PREFIX\" prefix=\"$PREFIX\" DESTDIR=\"$DESTDIR\"{make}{install}"),
+        ],
+        System::Cmake => [
+            format!(
+                "cmake -S {up} -B {WORK}/cmake -G Ninja -DCMAKE_INSTALL_PREFIX=\"$PREFIX\" -DCMAKE_INSTALL_LIBDIR=lib \
+                 -DCMAKE_BUILD_TYPE=None -DCMAKE_SKIP_INSTALL_RPATH=ON -DBUILD_SHARED_LIBS=ON{configure}"
+            ),
+            format!("cmake --build {WORK}/cmake --{make}"),
+            format!("ctest --test-dir {WORK}/cmake --output-on-failure"),
+            format!("cmake --install {WORK}/cmake"),
+        ],
+        System::Meson => [
+            format!(
+                "meson setup {WORK}/meson {up} --prefix=\"$PREFIX\" --libdir=lib --buildtype=plain \
+                 --wrap-mode=nodownload{configure}"
+            ),
+            format!("ninja -C {WORK}/meson{make}"),
+            format!("meson test -C {WORK}/meson"),
+            format!("meson install -C {WORK}/meson --no-rebuild"),
+        ],
+        System::Script => Default::default(),
+    }
+}
+
+/// What follows every build: what only knows where it was built goes, and debug information moves into files of its own,
+/// where verdicts and debuggers look for it.
+const FINISH: &str = r#"
+test -d "$DESTDIR$PREFIX" || { echo "nothing was installed below $PREFIX"; exit 1; }
+outside=$(find "$DESTDIR" ! -type d ! -path "$DESTDIR$PREFIX/*" | head -5)
+test -z "$outside" || { echo "installed outside of $PREFIX:"; echo "$outside"; exit 1; }
+cd "$DESTDIR$PREFIX"
+find . -name '*.la' -type f -delete
+rm -f share/info/dir
+find . -type f -print | while read -r file; do
+    case $(head -c 4 "$file" | od -An -c | tr -d ' ') in 177ELF) ;; *) continue ;; esac
+    case $file in *.o | *.ko) strip -g "$file"; continue ;; esac
+    id=$(readelf -n "$file" 2>/dev/null | sed -n 's/^ *Build ID: //p')
+    if [ -n "$id" ] && readelf -SW "$file" | grep -q ' \.debug_info '; then
+        rest=${id#??}
+        debug=lib/debug/.build-id/${id%"$rest"}/$rest.debug
+        mkdir -p "${debug%/*}"
+        objcopy --only-keep-debug --compress-debug-sections "$file" "$debug"
+        chmod 644 "$debug"
+    fi
+    writable=$(stat -c %a "$file")
+    chmod u+w "$file"
+    strip -g "$file"
+    chmod "$writable" "$file"
+done
+find . -name '*.a' -type f -exec strip -g -D {} +
+cd /
+rm -rf /build /sources
+"#;
+
+/// The environment of every phase. `around` are the names of the recipes whose components are there, and `jobs` how many
+/// things may be done at once.
+pub fn environment(recipe: &Recipe, around: &[&str], jobs: usize) -> Vec<(String, String)> {
+    let homes: Vec<String> = around.iter().map(|name| prefix(name)).collect();
+    let list = |below: &str, separator: &str| {
+        homes.iter().map(|home| format!("{home}/{below}")).collect::<Vec<_>>().join(separator)
+    };
+    let flags = |start: &str, below: &str| {
+        homes.iter().map(|home| format!("{start}{home}/{below}")).collect::<Vec<_>>().join(" ")
+    };
+    let jobs = if recipe.build.serial { 1 } else { jobs };
+    // Names of files that were compiled are relative to where it was built.
+    let maps = format!("-ffile-prefix-map={WORK}/source=. -ffile-prefix-map={WORK}=.");
+    let mut path = list("bin", ":");
+    path.push_str(if path.is_empty() { "" } else { ":" });
+    path.push_str("/usr/sbin:/usr/bin:/sbin:/bin");
+    let separate = [flags("-L", "lib"), flags("-Wl,-rpath,", "lib")].join(" ");
+    let mut variables: Vec<(String, String)> = [
+        ("PREFIX", prefix(&recipe.name)),
+        ("DESTDIR", OUT.to_owned()),
+        ("NAME", recipe.name.clone()),
+        ("VERSION", recipe.version.clone()),
+        ("SOURCE", format!("{WORK}/source")),
+        ("JOBS", jobs.to_string()),
+        ("MAKEFLAGS", format!("-j{jobs}")),
+        ("CMAKE_BUILD_PARALLEL_LEVEL", jobs.to_string()),
+        ("CFLAGS", format!("-O2 -g {maps}")),
+        ("CXXFLAGS", format!("-O2 -g {maps}")),
+        ("CPPFLAGS", flags("-I", "include")),
+        ("LDFLAGS", separate.trim().to_owned()),
+        ("PATH", path),
+        ("PKG_CONFIG_PATH", [list("lib/pkgconfig", ":"), list("share/pkgconfig", ":")].join(":")),
+        ("CMAKE_PREFIX_PATH", homes.join(":")),
+        ("ACLOCAL_PATH", list("share/aclocal", ":")),
+        ("SOURCE_DATE_EPOCH", EPOCH.to_owned()),
+        ("HOME", WORK.to_owned()),
+        ("TMPDIR", "/tmp".to_owned()),
+        ("LC_ALL", "C.UTF-8".to_owned()),
+        ("TZ", "UTC".to_owned()),
+        ("TERM", "dumb".to_owned()),
+        ("USER", "root".to_owned()),
+        // Some refuse to be configured by root, which there is nobody else than here.
+        ("FORCE_UNSAFE_CONFIGURE", "1".to_owned()),
+        ("PYTHONHASHSEED", "0".to_owned()),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+        ("PERL_HASH_SEED", "0".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for (name, home) in around.iter().zip(&homes) {
+        let tame = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        variables.push((format!("{}_PREFIX", name.chars().map(tame).collect::<String>()), home.clone()));
+    }
+    variables
+}
+
+/// The recipe's own variables, for the shell that runs a phase: they may refer to the others.
+pub(crate) fn exports(recipe: &Recipe) -> String {
+    let one = |(name, value): (&String, &String)| format!("export {name}=\"{value}\"\n");
+    recipe.build.environment.iter().map(one).collect()
+}
+
+/// A word for the shell, which may name variables.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', r"\\").replace('"', "\\\"").replace('`', "\\`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(rest: &str) -> Recipe {
+        let text = format!("name = 'a'\nversion = '1'\nsummary = 's'\nlicense = 'MIT'\n{rest}");
+        Recipe::parse(&text, std::path::Path::new("a.toml")).unwrap()
+    }
+
+    #[test]
+    fn phases_are_those_of_the_system_unless_the_recipe_has_its_own() {
+        let names = |recipe: &Recipe, tests| phases(recipe, tests).iter().map(|phase| phase.name).collect::<Vec<_>>();
+        let plain = recipe("");
+        assert_eq!(names(&plain, false), ["prepare", "configure", "build", "install", "finish"]);
+        assert_eq!(names(&plain, true), ["prepare", "configure", "build", "test", "install", "finish"]);
+        let script = recipe("[build]\nsystem = 'script'\n[build.phase]\nbuild = 'cc x.c'\n");
+        assert_eq!(names(&script, true), ["prepare", "build", "finish"]);
+        let outside = recipe("[build]\ndirectory = 'a/b'\noutside = true\nconfigure = ['--with-x=$PREFIX/\"y\"']\n");
+        let configure = &phases(&outside, false)[1];
+        assert_eq!(configure.directory, "/build/outside");
+        assert!(configure.script.starts_with("/build/source/a/b/configure "), "{}", configure.script);
+        assert!(configure.script.ends_with(r#" "--with-x=$PREFIX/\"y\"""#), "{}", configure.script);
+    }
+
+    #[test]
+    fn what_is_around_is_found() {
+        let all = environment(&recipe("[build]\nserial = true\n"), &["zlib", "gcc-runtime"], 8);
+        let get = |name: &str| &all.iter().find(|(known, _)| known == name).unwrap().1;
+        assert_eq!(get("MAKEFLAGS"), "-j1");
+        assert_eq!(*get("GCC_RUNTIME_PREFIX"), prefix("gcc-runtime"));
+        assert!(get("CPPFLAGS").contains(&format!("-I{}/include", prefix("zlib"))));
+        assert!(get("PATH").starts_with(&format!("{}/bin:", prefix("zlib"))));
+    }
+}
