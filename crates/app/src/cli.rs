@@ -118,6 +118,15 @@ pub(crate) struct BuildArguments {
     /// Keep the directory of a build that fails
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Build what is named once more, and compare: the same should come of it
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Build what is linked to something else than it was built with, with that: it should offer the same
+    #[arg(long)]
+    pub(crate) confirm: bool,
+    /// Take nothing from the host: what is built is linked to a C library that is built, too
+    #[arg(long)]
+    pub(crate) closed: bool,
     /// Begin nothing more once a build has failed
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -147,6 +156,12 @@ pub(crate) struct UpdateArguments {
     /// In every view of the store that holds what is named, instead of one
     #[arg(long)]
     pub(crate) all_views: bool,
+    /// Build again what would not work with what is newer, where there is a recipe for it
+    #[arg(long, conflicts_with = "all_views")]
+    pub(crate) rebuild: bool,
+    /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
+    #[arg(long, value_name = "DIR", requires = "rebuild")]
+    pub(crate) recipes: Option<PathBuf>,
     /// Draw the plan into this file, as SVG
     #[arg(long, value_name = "FILE", conflicts_with = "all_views")]
     pub(crate) graph: Option<PathBuf>,

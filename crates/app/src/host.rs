@@ -187,6 +187,12 @@ impl Host {
         Self::clock().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 
+    /// Milliseconds since the epoch.
+    pub(crate) fn now_ms() -> u64 {
+        let since = Self::clock().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Whether the user's `PATH` has this directory.
     pub(crate) fn path_has(directory: &Path) -> bool {
         std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|entry| entry == directory))

@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use support::{Ran, Who, granted, real::Real};
+use support::{Ran, Who, chance::Chance, granted, real::Real};
 
 /// A tree of recipes with sources beside them, in a world.
 struct Farm {
@@ -156,6 +156,13 @@ fn rebuilds_stop_where_the_interface_did(who: Who) {
     assert_eq!(farm.world(&[]), unchanged);
     farm.run(&["update"]).good();
     farm.prints("more");
+    // What is linked to something else than it was built with is built with that, once.
+    let confirmed = "alone:unchanged greet:unchanged mid:confirmed prog:unchanged";
+    assert_eq!(farm.world(&["--confirm"]), outcome(confirmed));
+    assert_eq!(farm.world(&["--confirm"]), unchanged);
+    // The same comes of the same.
+    let again = "alone:reproduced greet:reproduced mid:reproduced prog:reproduced";
+    assert_eq!(farm.world(&["--check"]), outcome(again));
 
     // A struct has grown: who was compiled with it is built again, and nobody behind him.
     let grown = more.replace("int count", "long before; int count");
@@ -163,6 +170,15 @@ fn rebuilds_stop_where_the_interface_did(who: Who) {
     assert_eq!(farm.world(&[]), outcome("alone:unchanged greet:built mid:built prog:unchanged"));
     farm.run(&["update"]).good();
     farm.prints("grown");
+
+    // Somebody builds the library alone: its consumer keeps the old one for itself, unless it is built again.
+    let back = grown.replace("long before; ", "");
+    farm.library("greet", "", &back, &greet("back", "int more(void) { return 1; }"));
+    farm.run(&["build", "greet"]).good();
+    farm.run(&["update", "-n"]).failed(3, &["mid cannot move from greet 1 to another build", "update --rebuild"]);
+    let rebuilt = farm.run(&["update", "--rebuild"]).good();
+    assert!(rebuilt.err.contains("rebuilding mid") && !rebuilt.out.contains("for itself"), "{rebuilt:?}");
+    farm.prints("back");
 
     // What was built stays, also when it is in no view.
     farm.run(&["store", "gc"]).good();
@@ -205,6 +221,86 @@ fn what_fails_is_told_and_the_rest_is_built() {
         );
         farm.run(&["build", "odd"]).failed(1, &["odd 1 could not be built: finish exited with 1", says]);
     }
+    let stamped = "date +%N > stamp; cc -DSTAMP=$(date +%N | cut -c1-8) -o odd odd.c";
+    farm.write("recipes/odd/src/odd.c", "#include <stdio.h>\nint main(void) { printf(\"%d\", STAMP); return 0; }\n");
+    let install = "mkdir -p $DESTDIR$PREFIX/bin\ncp odd stamp $DESTDIR$PREFIX/bin";
+    farm.recipe("odd", "", &stamped.replace("%N", "1%N"), install, "");
+    farm.run(&["build", "odd"]).good();
+    let differs = farm.run(&["build", "odd", "--check"]);
+    assert_eq!(differs.code, Some(1), "{differs:?}");
+    assert!(differs.out.contains("odd: bin/odd differs in .note.gnu.build-id, .text"), "{differs:?}");
+    assert!(differs.out.contains("odd: bin/stamp differs from byte"), "{differs:?}");
     farm.run(&["build", "nobody"]).failed(3, &["there is no recipe `nobody`"]);
     farm.real.0.is_tidy();
+}
+
+/// What a hostile recipe tries stays in its sandbox, or is told.
+#[test]
+fn hostile_recipes_are_contained() {
+    let farm = Farm::new(granted().unwrap_or(Who::Self_));
+    let canary = farm.path("canary");
+    fs::write(&canary, "mine").expect("a file");
+    let install = "mkdir -p $DESTDIR$PREFIX/bin\ncp odd $DESTDIR$PREFIX/bin";
+    farm.write("recipes/odd/src/odd.c", "int main(void) { return 0; }\n");
+    let attempts = format!(
+        "cc -o odd odd.c\n\
+         ! cat {canary}\n! ls /home/* /root/.ssh\n! echo x > /proc/sys/kernel/hostname\n! mknod disk b 8 0 2> /dev/null || ! head -c1 disk\n\
+         ! mount -t tmpfs none /mnt\nkill -9 $PPID || true\n! (echo > /dev/tcp/1.1.1.1/80)\n\
+         test \"$(cat /proc/net/dev | grep -c :)\" = 1\necho root::0:0:::: > /etc/passwd\n",
+        canary = canary.display()
+    );
+    farm.recipe("odd", "", &attempts, install, "");
+    farm.run(&["build", "odd", "-v"]).good();
+    assert_eq!(fs::read_to_string(&canary).expect("it is there"), "mine");
+    for (line, says) in [
+        ("yes | head -c 200000000", None),
+        ("chmod 4755 odd", None),
+        ("bomb() { bomb & bomb & sleep 1; }; bomb; sleep 60", Some("more than 4096 processes")),
+        ("mkfifo $DESTDIR$PREFIX/pipe; ln -s ../../../../../../etc/passwd $DESTDIR$PREFIX/escape", None),
+    ] {
+        farm.recipe("odd", "", &format!("cc -o odd odd.c\nmkdir -p $DESTDIR$PREFIX\n{line}"), install, "");
+        let ran = farm.run(&["build", "odd"]);
+        if let Some(says) = says {
+            ran.failed(1, &["odd 1 could not be built", says]);
+        } else {
+            ran.good();
+        }
+    }
+    let built = fs::read_dir(farm.real.0.store.join("store")).expect("components").flatten().map(|entry| entry.path());
+    let odd: Vec<PathBuf> = built.filter(|path| path.to_string_lossy().ends_with("-odd")).collect();
+    assert!(!odd.is_empty() && odd.iter().all(|path| !path.join("pipe").exists()), "{odd:?}");
+    let logs = fs::read_dir(farm.real.0.store.join("log")).expect("logs").flatten();
+    let longest = logs.map(|log| log.metadata().expect("a log").len()).max();
+    assert!(longest.is_some_and(|length| length < 80 << 20), "{longest:?}");
+    farm.real.0.is_whole();
+    farm.real.0.is_tidy();
+}
+
+/// Killed at any moment, a build leaves nothing half done; what was finished stays, and the next one goes on.
+#[test]
+fn killed_while_building() {
+    let farm = Farm::new(Who::Self_);
+    sample(&farm);
+    farm.world(&[]);
+    farm.real.keep();
+    let chance = Chance::new(1);
+    let (mut killed, mut round) = (0, 0);
+    while killed < 25 {
+        assert!(round < 200, "only {killed} were killed in time");
+        round += 1;
+        // Something else each time, so that there is something to build.
+        let version = format!("{HEADER}int more{round}(void);\n");
+        farm.library("greet", "", &version, &greet("hello", &format!("int more{round}(void) {{ return 1; }}")));
+        let mut child = farm.real.aleph(&["-q", "build", "world", "--same-tools"]).spawn().expect("aleph starts");
+        std::thread::sleep(chance.below(Duration::from_millis(250)));
+        child.kill().expect("a child can be killed");
+        killed += usize::from(child.wait().expect("a child ends").code().is_none());
+        farm.real.0.is_whole();
+        let after = farm.world(&[]);
+        assert!(after.values().all(|what| what != "failed" && what != "skipped"), "{after:?}");
+        farm.real.0.is_tidy();
+        let work: Vec<_> =
+            fs::read_dir(farm.real.0.store.join("builds/work")).expect("a directory").flatten().collect();
+        assert!(work.is_empty(), "{work:?}");
+    }
 }

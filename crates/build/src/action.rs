@@ -11,7 +11,7 @@ use std::{
 
 use aleph_sandbox::{
     ids::IdMap,
-    workshop::{End, Event, Job, Step, StepReport, WorkshopError},
+    workshop::{End, Event, Job, Limits, Step, StepReport, WorkshopError},
 };
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// How much of one phase's output is kept, in bytes.
 const OUTPUT: usize = 64 << 20;
+
+/// What a build may take: more than any that was seen takes, and little enough for the machine to stay usable.
+const LIMITS: Limits = Limits { tasks: Some(4096), free: Some(512 << 20) };
 
 /// A build that can be carried out.
 #[derive(Clone, Debug)]
@@ -151,7 +154,15 @@ impl Action<'_> {
             }
         }
         // One id in a namespace is root's there, whoever called: what is built is the same for all of them.
-        Ok(Job { layers: self.layers.clone(), upper, work, ids: IdMap::Single, files: Vec::new(), steps })
+        Ok(Job {
+            layers: self.layers.clone(),
+            upper,
+            work,
+            ids: IdMap::Single,
+            files: Vec::new(),
+            steps,
+            limits: LIMITS,
+        })
     }
 
     fn step(&self, phase: &Phase) -> Step {

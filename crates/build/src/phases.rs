@@ -12,6 +12,10 @@ pub(crate) const WORK: &str = "/build";
 pub(crate) const OUT: &str = "/out";
 /// Noon of the first day that every archive format can tell: when everything is made, as far as it is told.
 const EPOCH: &str = "315576000";
+/// The recipe of the C library. Its headers and what is linked statically come with the compiler.
+const LIBC: &str = "glibc";
+/// Its dynamic linker.
+const INTERPRETER: &str = if cfg!(target_arch = "aarch64") { "ld-linux-aarch64.so.1" } else { "ld-linux-x86-64.so.2" };
 
 /// One step of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +126,7 @@ fn usual(recipe: &Recipe, project: &str) -> [String; 4] {
         ],
         System::Cmake => [
             format!(
-                "cmake -S {up} -B {WORK}/cmake -G Ninja -DCMAKE_INSTALL_PREFIX=\"$PREFIX\" -DCMAKE_INSTALL_LIBDIR=lib \
+                "cmake -S {up} -B {WORK}/cmake -G Ninja -DCMAKE_INSTALL_PREFIX=\"$PREFIX\" -DCMAKE_INSTALL_LIBDIR:PATH=lib \
                  -DCMAKE_BUILD_TYPE=None -DCMAKE_SKIP_INSTALL_RPATH=ON -DBUILD_SHARED_LIBS=ON{configure}"
             ),
             format!("cmake --build {WORK}/cmake --{make}"),
@@ -176,10 +180,11 @@ rm -rf /build /sources
 /// things may be done at once.
 pub fn environment(recipe: &Recipe, around: &[&str], jobs: usize) -> Vec<(String, String)> {
     let homes: Vec<String> = around.iter().map(|name| prefix(name)).collect();
+    let linked: Vec<String> = around.iter().filter(|name| **name != LIBC).map(|name| prefix(name)).collect();
     let list = |below: &str, separator: &str| {
         homes.iter().map(|home| format!("{home}/{below}")).collect::<Vec<_>>().join(separator)
     };
-    let flags = |start: &str, below: &str| {
+    let flags = |homes: &[String], start: &str, below: &str| {
         homes.iter().map(|home| format!("{start}{home}/{below}")).collect::<Vec<_>>().join(" ")
     };
     let jobs = if recipe.build.serial { 1 } else { jobs };
@@ -188,7 +193,12 @@ pub fn environment(recipe: &Recipe, around: &[&str], jobs: usize) -> Vec<(String
     let mut path = list("bin", ":");
     path.push_str(if path.is_empty() { "" } else { ":" });
     path.push_str("/usr/sbin:/usr/bin:/sbin:/bin");
-    let separate = [flags("-L", "lib"), flags("-Wl,-rpath,", "lib")].join(" ");
+    let mut link = vec![flags(&linked, "-L", "lib"), flags(&homes, "-Wl,-rpath,", "lib")];
+    // A program and its C library's dynamic linker are from one build.
+    if around.contains(&LIBC) {
+        link.push(format!("-Wl,--dynamic-linker={}/lib/{INTERPRETER}", prefix(LIBC)));
+    }
+    link.retain(|words| !words.is_empty());
     let mut variables: Vec<(String, String)> = [
         ("PREFIX", prefix(&recipe.name)),
         ("DESTDIR", OUT.to_owned()),
@@ -200,8 +210,8 @@ pub fn environment(recipe: &Recipe, around: &[&str], jobs: usize) -> Vec<(String
         ("CMAKE_BUILD_PARALLEL_LEVEL", jobs.to_string()),
         ("CFLAGS", format!("-O2 -g {maps}")),
         ("CXXFLAGS", format!("-O2 -g {maps}")),
-        ("CPPFLAGS", flags("-I", "include")),
-        ("LDFLAGS", separate.trim().to_owned()),
+        ("CPPFLAGS", flags(&linked, "-I", "include")),
+        ("LDFLAGS", link.join(" ")),
         ("PATH", path),
         ("PKG_CONFIG_PATH", [list("lib/pkgconfig", ":"), list("share/pkgconfig", ":")].join(":")),
         ("CMAKE_PREFIX_PATH", homes.join(":")),

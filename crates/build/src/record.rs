@@ -86,8 +86,8 @@ pub struct Record {
     pub cpu_ms: u64,
     /// The largest process, in KiB.
     pub peak_kib: u64,
-    /// When it ended, in seconds since the epoch.
-    pub built_at: i64,
+    /// When it ended, or was found to be what is wanted again, in milliseconds since the epoch.
+    pub built_at_ms: u64,
     /// Who built it.
     pub built_by: String,
 }
@@ -165,7 +165,7 @@ impl Records {
         let mut latest: BTreeMap<&str, &Record> = BTreeMap::new();
         for record in self.records.values() {
             let known = latest.entry(&record.name).or_insert(record);
-            if (record.built_at, record.keys.key) > (known.built_at, known.keys.key) {
+            if (record.built_at_ms, record.keys.key) > (known.built_at_ms, known.keys.key) {
                 *known = record;
             }
         }
@@ -230,7 +230,7 @@ mod tests {
             wall_ms: 1,
             cpu_ms: 1,
             peak_kib: 1,
-            built_at: 1,
+            built_at_ms: 1,
             built_by: "alice".to_owned(),
         };
         Records::read(root.path()).unwrap().put(record.clone()).unwrap();

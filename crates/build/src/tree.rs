@@ -55,6 +55,10 @@ pub struct Tools {
     /// Sonames of libraries that the host brings to what was built, unless a recipe that it needs does.
     #[serde(default)]
     pub host: Vec<String>,
+    /// Recipes that all others are linked to in a closed world, in which nothing comes from the host: the C library and the
+    /// compiler's.
+    #[serde(default)]
+    pub closed: Vec<String>,
 }
 
 /// Why a tree cannot be used.
@@ -82,6 +86,20 @@ pub enum TreeError {
 }
 
 impl RecipeTree {
+    /// The same tree as a closed world: everything is linked to [`Tools::closed`] but these themselves, and the host brings
+    /// nothing.
+    pub fn closed(mut self) -> Self {
+        let closed = std::mem::take(&mut self.tools.closed);
+        self.tools.host.clear();
+        for located in self.recipes.values_mut() {
+            let linked = &mut located.recipe.needs.linked;
+            if !closed.contains(&located.recipe.name) {
+                linked.extend(closed.iter().filter(|name| !linked.contains(name)).cloned().collect::<Vec<_>>());
+            }
+        }
+        self
+    }
+
     /// The directory of recipes for somebody at `start`: the nearest upwards that is one, or has one called `recipes`.
     pub fn find(start: &Path) -> Option<PathBuf> {
         let candidates = start.ancestors().flat_map(|directory| [directory.to_owned(), directory.join("recipes")]);

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use aleph_sandbox::ids::{self, IdMap};
-use aleph_sandbox::workshop::{Event, Job, Step, worker_main};
+use aleph_sandbox::workshop::{Event, Job, Limits, Step, worker_main};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ids: if single { IdMap::Single } else { ids::choose() },
         files: Vec::new(),
         steps: steps.collect(),
+        limits: Limits::default(),
     };
     let mut worker = Command::new("/proc/self/exe");
     worker.arg("--worker");

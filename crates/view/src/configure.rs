@@ -9,7 +9,7 @@ use std::{
 };
 
 use aleph_component::{Entry, FORMAT, Kind, Manifest, Owner, Source};
-use aleph_sandbox::workshop::{Event, Job, Placed, Step, StepReport, WorkshopError};
+use aleph_sandbox::workshop::{Event, Job, Limits, Placed, Step, StepReport, WorkshopError};
 use aleph_store::{Store, StoreError, WriteLock};
 
 use crate::{CaptureError, CaptureRef, Captured, capture::read_upper};
@@ -69,7 +69,7 @@ pub fn configure(store: &Store, _lock: &WriteLock, session: Session<'_>) -> Resu
     prepare(&scratch, &[&upper, &work])?;
     let Session { layers, files, steps, worker, on_event } = session;
     let ids = aleph_sandbox::ids::choose();
-    let job = Job { layers, upper: upper.clone(), work, ids, files, steps };
+    let job = Job { layers, upper: upper.clone(), work, ids, files, steps, limits: Limits::default() };
     let outcome = job.run(worker, &mut |event| on_event(&event))?;
     let intended = |harvested: &aleph_sandbox::workshop::Harvested| {
         let path = harvested.path.to_str()?.trim_start_matches('/').to_owned();

@@ -22,6 +22,7 @@ mod read;
 mod relocations;
 mod rest;
 mod same;
+mod sections;
 mod sketch;
 mod strings;
 mod symbols;
@@ -34,6 +35,7 @@ pub(crate) use libraries::is_provided_by;
 pub use notes::Notes;
 pub use read::{is_elf_or_archive, read, read_with_addresses};
 pub use same::loads_the_same;
+pub use sections::sections;
 
 /// Why a file has no facts.
 #[derive(Debug, thiserror::Error)]

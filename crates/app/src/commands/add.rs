@@ -1,6 +1,6 @@
 //! `aleph add`, `aleph remove` and `aleph update`.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use aleph_exchange::apt::solve::Upgrade;
 
@@ -8,8 +8,11 @@ use super::{changed::told, picture};
 use crate::{
     cli::UpdateArguments,
     failure::{Failure, Outcome},
-    host::Host,
-    ops::change::{self, Wish},
+    host::{Host, Target},
+    ops::{
+        build,
+        change::{self, Wish},
+    },
     output::Printer,
 };
 
@@ -27,10 +30,14 @@ pub(crate) fn remove(host: &Host, printer: &Printer, packages: Vec<String>) -> O
 
 /// Takes newer versions.
 pub(crate) fn update(host: &Host, printer: &Printer, arguments: UpdateArguments) -> Outcome {
-    let UpdateArguments { packages, accept_breaks, graph, .. } = arguments;
+    let UpdateArguments { packages, accept_breaks, graph, rebuild, recipes, .. } = arguments;
     let reason = format!("update {}", packages.join(" "));
     let target = host.target()?;
-    let changed = change::change(host, printer, &target, &upgrade(packages, accept_breaks), reason.trim())?;
+    let wish = upgrade(packages, accept_breaks);
+    if rebuild && !self::rebuild(host, printer, &target, &wish, recipes)? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let changed = change::change(host, printer, &target, &wish, reason.trim())?;
     if let Some(path) = graph {
         let path = host.cwd.join(path);
         std::fs::write(&path, picture::of(&changed).to_svg())
@@ -38,6 +45,23 @@ pub(crate) fn update(host: &Host, printer: &Printer, arguments: UpdateArguments)
     }
     told(&changed).report(printer);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds what would have to keep what it has, as far as there are recipes for it. Gives whether all of it could be built.
+fn rebuild(host: &Host, printer: &Printer, target: &Target, wish: &Wish, recipes: Option<PathBuf>) -> Outcome<bool> {
+    let tree = build::recipes(host, recipes.as_ref())?;
+    let (names, unknown): (Vec<String>, Vec<String>) =
+        change::to_rebuild(host, printer, target, wish)?.into_iter().partition(|name| tree.recipes.contains_key(name));
+    unknown.iter().for_each(|name| printer.warning(&format!("there is no recipe to rebuild {name} with")));
+    if names.is_empty() {
+        return Ok(true);
+    }
+    printer.note(&format!("rebuilding {}", names.join(", ")));
+    let rows = build::build(host, printer, &build::Wanted { recipes, names, ..build::Wanted::default() })?;
+    printer.progress().clear();
+    let told = |what| rows.iter().filter(|row| row.what == what).count();
+    printer.note(&format!("rebuilt {}, relinked {}", told(build::What::Built), told(build::What::Relinked)));
+    Ok(!rows.iter().any(|row| row.what.is_missing()))
 }
 
 /// Takes newer versions of everything, or of what is named.

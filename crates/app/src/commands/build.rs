@@ -31,6 +31,9 @@ fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
         verbose: arguments.verbose,
         update_tools: arguments.update_tools,
         same_tools: arguments.same_tools,
+        repeat: arguments.check,
+        confirm: arguments.confirm,
+        closed: arguments.closed,
         fail_fast: arguments.fail_fast,
     };
     let rows = build::build(host, printer, &wanted)?;
@@ -39,7 +42,7 @@ fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
         row.notes.iter().for_each(|note| printer.warning(&format!("{}: {note}", row.name)));
     }
     printer.answer("build", &rows, |rows| shown(rows));
-    let failed = rows.iter().any(|row| matches!(row.what, What::Failed | What::Skipped));
+    let failed = rows.iter().any(|row| row.what.is_bad());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -50,10 +53,17 @@ fn shown(rows: &[Row]) -> String {
     if !told.is_empty() {
         lines.push(table(&told.iter().map(|row| cells(row)).collect::<Vec<_>>()));
     }
+    for row in &told {
+        lines.extend(row.differences.iter().map(|difference| format!("  {}: {difference}", row.name)));
+    }
     let mut counts = Vec::new();
     for (what, word) in [
         (What::Built, "built"),
         (What::Relinked, "relinked"),
+        (What::Reproduced, "reproduced"),
+        (What::Differs, "that differ"),
+        (What::Confirmed, "confirmed"),
+        (What::Alarm, "that are not what was linked"),
         (What::Planned, "to be built"),
         (What::Open, "that may be built"),
         (What::Failed, "failed"),
@@ -75,6 +85,10 @@ fn cells(row: &Row) -> Vec<String> {
     let what = match row.what {
         What::Built => "built",
         What::Relinked => "relinked",
+        What::Reproduced => "same",
+        What::Differs => "differs",
+        What::Confirmed => "confirmed",
+        What::Alarm => "alarm",
         What::Planned => "build",
         What::Open => "perhaps",
         What::Failed => "failed",

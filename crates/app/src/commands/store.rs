@@ -66,7 +66,7 @@ fn relinked(host: &Host, printer: &Printer) -> Outcome {
         };
         let rebuilds = count(moved.iter().map(|one| &one.id).collect::<BTreeSet<_>>().len(), "package");
         let rows: Vec<Vec<String>> = moved.iter().map(row).collect();
-        format!("{}\n{rebuilds} would be confirmed by a rebuild", table(&rows))
+        format!("{}\n{rebuilds} would be confirmed by a rebuild: `aleph build --confirm`", table(&rows))
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -66,6 +66,13 @@ pub(crate) fn change(host: &Host, printer: &Printer, target: &Target, wish: &Wis
     })
 }
 
+/// Who would keep what it has, were the view changed as wished, because it has to be rebuilt to go on.
+pub(crate) fn to_rebuild(host: &Host, printer: &Printer, target: &Target, wish: &Wish) -> Outcome<Vec<String>> {
+    let store = host.store_to_read()?;
+    let (plan, _) = plan(host, printer, Some(&store), target, wish, "")?;
+    Ok(plan.to_rebuild())
+}
+
 /// Brings a project's view to its lock file, or, where that is missing or was made for other wishes, to its manifest.
 pub(crate) fn sync(host: &Host, printer: &Printer) -> Outcome<Changed> {
     let target = host.target()?;

@@ -104,9 +104,21 @@ impl Plan {
         Some(
             Failure::new(message)
                 .with_code(UNSATISFIABLE)
-                .hint(format!("it has to be rebuilt against {provider} {instead_of}, which is not done here yet"))
+                .hint(format!(
+                    "it has to be rebuilt against {provider} {instead_of}: where there is a recipe for it, \
+                     `aleph update --rebuild` does that"
+                ))
                 .hint("`--accept-breaks` changes the view all the same"),
         )
+    }
+
+    /// Who keeps what it has because it would not work with something newer: it has to be rebuilt.
+    pub(crate) fn to_rebuild(&self) -> Vec<String> {
+        let forbidden = self.kept.iter().filter(|kept| kept.is_forbidden);
+        let mut names: Vec<String> = forbidden.filter_map(|kept| kept.consumer.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Adds what the plan means for native packages.

@@ -6,6 +6,7 @@ use aleph_component::{ComponentId, StoreName};
 use aleph_store::{ComponentRow, Store};
 use serde::Serialize;
 
+use super::build;
 use crate::failure::Outcome;
 
 /// What a store knows of how its components were made.
@@ -49,6 +50,7 @@ impl<'a> Relinked<'a> {
     /// All packages of the store that are linked otherwise than they were made, sorted.
     pub(crate) fn all(&self) -> Outcome<Vec<Moved>> {
         let packages = self.store.packages()?;
+        let confirmed = build::confirmed(self.store)?;
         let mut moved = Vec::new();
         let mut known: HashMap<ComponentId, BTreeMap<String, ComponentId>> = HashMap::new();
         for package in packages.values() {
@@ -59,7 +61,8 @@ impl<'a> Relinked<'a> {
             };
             for (slot, made_with) in &*made {
                 let bound = package.bindings.get(slot).and_then(|id| packages.get(id)).map(|bound| bound.component);
-                if let Some(bound) = bound.filter(|bound| bound != made_with) {
+                let is_moved = |bound: &ComponentId| bound != made_with && !confirmed.contains(&(row.id, *bound));
+                if let Some(bound) = bound.filter(is_moved) {
                     moved.push(Moved {
                         package: row.name.clone(),
                         version: row.version.clone(),

@@ -59,7 +59,7 @@ fn run(job: &Job, ids: IdMap, overseer: OwnedFd) -> Result<(), Failure> {
     // Steps are root-inside too, but shall not speak through our standard output.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|e| Failure::new("close this process to the steps", e))?;
-    steps::run_all(&job.steps)?;
+    steps::run_all(&job.steps, job.limits)?;
     uncover(&covered)
 }
 

@@ -31,6 +31,17 @@ pub struct Job {
     pub files: Vec<Placed>,
     /// What to run, in order. A step that fails ends the job, unless it may fail.
     pub steps: Vec<Step>,
+    /// What the steps may take of the machine.
+    pub limits: Limits,
+}
+
+/// What steps may take of the machine. Who takes more is ended within a second or two, with everything that it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How many processes and threads there may be.
+    pub tasks: Option<u32>,
+    /// How much room has to be left where they write, in bytes.
+    pub free: Option<u64>,
 }
 
 /// A file put in place before the first step.
@@ -69,7 +80,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// Whether the next steps run although this one failed.
     pub may_fail: bool,
-    /// How much of its output is passed on, in bytes; what follows is dropped.
+    /// How much of its output is passed on, in bytes, of which every line takes 32 more than it has; what follows is
+    /// dropped.
     pub output: usize,
 }
 
@@ -150,6 +162,11 @@ pub enum End {
     Signalled(i32),
     /// Killed because its time was up.
     TimedOut,
+    /// Killed because it took more than it may.
+    TookTooMuch {
+        /// Of what.
+        what: String,
+    },
     /// Its program could not be started.
     NotStarted {
         /// Why.

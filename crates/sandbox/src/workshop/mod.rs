@@ -13,6 +13,7 @@ mod failure;
 mod harvest;
 mod inside;
 mod job;
+mod limits;
 mod overseer;
 mod raw;
 mod run;
@@ -20,6 +21,6 @@ mod steps;
 mod worker;
 
 pub use failure::WorkshopError;
-pub use job::{End, Event, Harvested, Job, Kind, Outcome, Placed, Step, StepReport, Stream};
+pub use job::{End, Event, Harvested, Job, Kind, Limits, Outcome, Placed, Step, StepReport, Stream};
 pub use run::{Running, remove_tree};
 pub use worker::worker_main;

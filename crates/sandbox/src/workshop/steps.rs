@@ -11,22 +11,24 @@ use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 use rustix::thread::CapabilitySet;
 
 use super::failure::{Failure, Message};
-use super::job::{End, Event, Step, StepReport, Stream};
+use super::job::{End, Event, Limits, Step, StepReport, Stream};
 use super::overseer::send;
 use crate::enter::EnterError;
 use crate::process::{self, Ended, Fork};
 use crate::{environment, exec};
 
+/// What a line counts besides its bytes: passing on very many that are short takes as long as if they were long.
+const PER_LINE: usize = 32;
 /// Longer lines are cut.
 const LINE: usize = 8 << 10;
 /// The exit code by which a child tells that it could not become its program; it also says so on `spoken`.
 const NOT_STARTED: i32 = 127;
 
 /// Runs the steps in order, up to the first that fails and may not.
-pub(super) fn run_all(steps: &[Step]) -> Result<(), Failure> {
+pub(super) fn run_all(steps: &[Step], limits: Limits) -> Result<(), Failure> {
     for (index, step) in steps.iter().enumerate() {
         send(&Message::Event(Event::Started { step: index }));
-        let report = run(index, step).map_err(|e| Failure::new(format!("run the step {}", step.label), e))?;
+        let report = run(index, step, limits).map_err(|e| Failure::new(format!("run the step {}", step.label), e))?;
         let go_on = report.end.is_success() || step.may_fail;
         send(&Message::Event(Event::Finished { step: index, report }));
         if !go_on {
@@ -44,7 +46,7 @@ struct Pipes {
     spoken: OwnedFd,
 }
 
-fn run(index: usize, step: &Step) -> io::Result<StepReport> {
+fn run(index: usize, step: &Step, limits: Limits) -> io::Result<StepReport> {
     let started = Instant::now();
     let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let (out, child_out) = pipe()?;
@@ -55,18 +57,18 @@ fn run(index: usize, step: &Step) -> io::Result<StepReport> {
         None => (rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?, None),
     };
     let child = match process::fork()? {
-        Fork::Child => become_step(step, &child_in, &child_out, &child_err, &speak),
+        Fork::Child => become_step((step, limits), &child_in, &child_out, &child_err, &speak),
         Fork::Parent(pid) => pid,
     };
     drop((child_in, child_out, child_err, speak));
     let pipes = Pipes { out, err, spoken };
     let feed = Feed::new(stdin, step.stdin.as_deref().unwrap_or_default())?;
     let deadline = step.timeout.map(|t| started + t);
-    let (ended, timed_out) = watch((index, step.output), child, &pipes, feed, deadline)?;
+    let (ended, killed) = watch((index, step.output), child, &pipes, feed, (deadline, limits))?;
     let mut reason = [0u8; 512];
     let said = rustix::io::read(&pipes.spoken, &mut reason).unwrap_or(0);
     let end = match ended.status {
-        _ if timed_out => End::TimedOut,
+        _ if killed.is_some() => killed.unwrap_or(End::TimedOut),
         _ if said > 0 => End::NotStarted { reason: String::from_utf8_lossy(&reason[..said]).into_owned() },
         status if libc::WIFEXITED(status) => End::Exited(libc::WEXITSTATUS(status)),
         status => End::Signalled(libc::WTERMSIG(status)),
@@ -85,8 +87,8 @@ fn duration(time: libc::timeval) -> Duration {
 }
 
 /// The child: becomes the step's program.
-fn become_step(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd, speak: &OwnedFd) -> ! {
-    let error = prepare(step, stdin, out, err).map_or_else(
+fn become_step((step, limits): (&Step, Limits), stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd, speak: &OwnedFd) -> ! {
+    let error = prepare((step, limits), stdin, out, err).map_or_else(
         |e| e.to_string(),
         |env| match exec::exec(&step.argv, None, &env) {
             EnterError::NotExecutable { path, source } => format!("cannot run {}: {source}", path.display()),
@@ -97,7 +99,12 @@ fn become_step(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd, speak
     process::exit_now(NOT_STARTED)
 }
 
-fn prepare(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd) -> io::Result<Vec<(OsString, OsString)>> {
+fn prepare(
+    (step, limits): (&Step, Limits),
+    stdin: &OwnedFd,
+    out: &OwnedFd,
+    err: &OwnedFd,
+) -> io::Result<Vec<(OsString, OsString)>> {
     process::default_signals();
     rustix::process::setsid()?;
     process::dup_to(stdin.as_fd(), 0)?;
@@ -106,6 +113,13 @@ fn prepare(step: &Step, stdin: &OwnedFd, out: &OwnedFd, err: &OwnedFd) -> io::Re
     let raise = rustix::process::getrlimit(Resource::Nofile).maximum;
     let files = Rlimit { current: Some(raise.map_or(1024, |m| m.min(1024))), maximum: raise };
     rustix::process::setrlimit(Resource::Nofile, files)?;
+    if let Some(tasks) = limits.tasks.map(u64::from) {
+        // In this namespace only. It does not hold root, and tells nobody why something failed: who watches ends it before.
+        let most = Rlimit { current: Some(2 * tasks), maximum: Some(2 * tasks) };
+        rustix::process::setrlimit(Resource::Nproc, most)?;
+    }
+    // Where memory runs out, who runs here goes first.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     rustix::process::chdir(&step.cwd)?;
     // Whoever may mount could uncover what lies under the shields of `/proc`.
@@ -123,17 +137,28 @@ fn watch(
     child: Pid,
     pipes: &Pipes,
     mut feed: Feed<'_>,
-    deadline: Option<Instant>,
-) -> io::Result<(Ended, bool)> {
+    (deadline, limits): (Option<Instant>, Limits),
+) -> io::Result<(Ended, Option<End>)> {
     let pid = child.as_raw_nonzero().get();
     let watcher = rustix::process::pidfd_open(child, PidfdFlags::empty())?;
     let mut lines = [Lines::new(index, Stream::Out, most), Lines::new(index, Stream::Err, most)];
-    let mut timed_out = false;
+    let mut killed = None;
+    let mut looked = Instant::now();
     loop {
-        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) && !timed_out {
-            timed_out = true;
+        let mut left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) && killed.is_none() {
+            killed = Some(End::TimedOut);
             kill_all();
+        }
+        if let Some(pause) = limits.pause() {
+            if looked.elapsed() >= pause && killed.is_none() {
+                looked = Instant::now();
+                killed = limits.exceeded().map(|what| End::TookTooMuch { what });
+                if killed.is_some() {
+                    kill_all();
+                }
+            }
+            left = Some(left.map_or(pause, |left| left.min(pause)));
         }
         let mut fds = vec![PollFd::new(&watcher, PollFlags::IN)];
         let sources = [&pipes.out, &pipes.err];
@@ -141,7 +166,7 @@ fn watch(
         let open: Vec<usize> = (0..2).filter(|i| !lines[*i].ended).collect();
         fds.extend(open.iter().map(|i| PollFd::new(sources[*i], PollFlags::IN)));
         fds.extend(feed.pipe.as_ref().map(|t| PollFd::new(t, PollFlags::OUT)));
-        let left = left.filter(|_| !timed_out).map(|d| Timespec {
+        let left = left.filter(|_| killed.is_none()).map(|d| Timespec {
             tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: d.subsec_nanos().into(),
         });
@@ -173,7 +198,7 @@ fn watch(
         }
         lines.flush();
     }
-    Ok((ended, timed_out))
+    Ok((ended, killed))
 }
 
 /// Kills every process but this one: it is process 1, so these are its own.
@@ -247,7 +272,7 @@ impl Lines {
     fn emit(&mut self) {
         let line = std::mem::take(&mut self.pending);
         if self.passed <= self.most {
-            self.passed += line.len() + 1;
+            self.passed += line.len() + PER_LINE;
             send(&Message::Event(Event::Output { step: self.index, stream: self.stream, line }));
         }
     }

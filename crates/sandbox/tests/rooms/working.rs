@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use aleph_sandbox::ids::{IdMap, parse_subids};
 use aleph_sandbox::workshop::{
-    End, Event, Harvested, Job, Kind, Outcome, Placed, Step, Stream, WorkshopError, remove_tree,
+    End, Event, Harvested, Job, Kind, Limits, Outcome, Placed, Step, Stream, WorkshopError, remove_tree,
 };
 
 use crate::{Body, Who, tree};
@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[(&str, Body)] = &[
     ("workshop::steps_read_and_write", steps_read_and_write),
     ("workshop::failures_end_the_job", failures_end_the_job),
     ("workshop::steps_are_timed_out", steps_are_timed_out),
+    ("workshop::who_takes_too_much_is_ended", who_takes_too_much_is_ended),
     ("workshop::nothing_outlives_its_step", nothing_outlives_its_step),
     ("workshop::host_is_out_of_reach", host_is_out_of_reach),
     ("workshop::the_machine_is_out_of_reach", the_machine_is_out_of_reach),
@@ -61,7 +62,7 @@ fn job(who: Who, ids: IdMap, scripts: &[&str]) -> Job {
     tree::make_dirs(&directory, &upper, who);
     tree::make_dirs(&directory, &work, who);
     let steps = scripts.iter().map(|s| Step::new(*s, ["sh", "-c", s])).collect();
-    Job { layers: vec![tree::base(who)], upper, work, ids, files: Vec::new(), steps }
+    Job { layers: vec![tree::base(who)], upper, work, ids, files: Vec::new(), steps, limits: Limits::default() }
 }
 
 /// Runs a job; gives its outcome and the lines that it wrote.
@@ -237,6 +238,23 @@ fn failures_end_the_job(who: Who) {
         // What was written up to there is told all the same.
         assert!(by_path(&outcome).contains_key(Path::new("data/before")));
         assert!(!job.upper.join("data/after").exists());
+    }
+}
+
+/// However many there are when somebody looks, all of them go; and the machine can be used by the next step.
+fn who_takes_too_much_is_ended(who: Who) {
+    for ids in maps(who) {
+        let bomb = "bomb() { bomb & bomb & sleep 1; }; bomb; sleep 60";
+        let mut job = job(who, ids, &[bomb, "echo next", "echo more > /data/file; sleep 60"]);
+        job.steps[0].may_fail = true;
+        job.limits = Limits { tasks: Some(200), free: None };
+        let mut filled = Job { steps: vec![job.steps.pop().expect("three")], ..job.clone() };
+        let (outcome, lines) = run(who, &job);
+        assert_eq!(outcome.steps[0].end, End::TookTooMuch { what: "more than 200 processes and threads".to_owned() });
+        assert_eq!(lines.last().map(String::as_str), Some("next"));
+        filled.limits = Limits { tasks: None, free: Some(u64::MAX) };
+        let (outcome, _) = run(who, &filled);
+        assert!(matches!(&outcome.steps[0].end, End::TookTooMuch { what } if what.contains("room on the disk")));
     }
 }
 

@@ -15,9 +15,9 @@ use aleph_build::{Action, ActionSource, Built, Ended, Member, Origin, Patches, R
 use aleph_sandbox::workshop::{End, Event};
 
 use super::{
-    What,
+    What, compare,
     scratch::{self, Scratch},
-    session::{Decision, Done, Order, Session, short},
+    session::{Decision, Done, Order, Purpose, Session, short},
     take,
 };
 use crate::{
@@ -138,15 +138,21 @@ fn finish(session: &mut Session<'_>, at: usize, result: Outcome<Finished>) -> Ou
     let Finished { order, ended, mut scratch, wall, log } = result?;
     let taken = match ended {
         Ended::Failed { phase, end } => Err(format!("{phase} {}", told(&end))),
-        Ended::Built(built) => take_in(session, &order, &built, wall).map_err(|failure| failure.chain().join(": ")),
+        Ended::Built(built) => {
+            let taken = match &order.purpose {
+                Purpose::Repeat(before) => repeated(session, &order, &built, before),
+                Purpose::Make | Purpose::Confirm(_) => take_in(session, &order, &built, wall),
+            };
+            taken.map_err(|failure| failure.chain().join(": "))
+        }
     };
     let mut row = session.row(at, What::Built, order.why.clone());
     (row.wall, row.log) = (wall, Some(log.clone()));
     match taken {
-        Ok((done, notes)) => {
-            (row.component, row.notes) = (Some(done.component), notes);
+        Ok(Came { done, what, notes, differences }) => {
+            (row.what, row.component, row.notes, row.differences) = (what, Some(done.component), notes, differences);
             session.settle(at, Some(done), row);
-            Ok(false)
+            Ok(what.is_bad())
         }
         Err(why) => {
             let printer = session.around.printer;
@@ -169,17 +175,47 @@ fn told(end: &End) -> String {
         End::Exited(code) => format!("exited with {code}"),
         End::Signalled(signal) => format!("was killed by signal {signal}"),
         End::TimedOut => format!("took longer than {} hours", TIMEOUT.as_secs() / 3600),
+        End::TookTooMuch { what } => format!("took {what}"),
         End::NotStarted { reason } => reason.clone(),
     }
 }
 
-fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Duration) -> Outcome<(Done, Vec<String>)> {
+/// What came of a build.
+struct Came {
+    done: Done,
+    what: What,
+    notes: Vec<String>,
+    differences: Vec<String>,
+}
+
+/// Compares what was built once more with what is in the store, which stays.
+fn repeated(session: &Session<'_>, order: &Order, built: &Built, before: &Record) -> Outcome<Came> {
+    let around = session.around;
+    let mut lock = around.host.lock(around.store, "comparing what was built", around.printer)?;
+    let from = take::From {
+        host: around.host,
+        recipe: around.recipe(order.at),
+        dependencies: &order.dependencies,
+        brought: &around.tree.tools.host,
+    };
+    let differences = compare::differences(around.store, &mut lock, &from, built, &before.component)?;
+    let what = if differences.is_empty() { What::Reproduced } else { What::Differs };
+    let done = Done { component: before.component, interface: before.offers(&order.dependencies) };
+    Ok(Came { done, what, notes: Vec::new(), differences })
+}
+
+/// Takes what was built into the store.
+fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Duration) -> Outcome<Came> {
     let around = session.around;
     let recipe = around.recipe(order.at);
     let mut lock = around.host.lock(around.store, "taking in what was built", around.printer)?;
     let (dependencies, brought) = (&order.dependencies, around.tree.tools.host.as_slice());
     let from = take::From { host: around.host, recipe, dependencies, brought };
-    let taken = take::take(around.store, &mut lock, &from, built)?;
+    let before = match &order.purpose {
+        Purpose::Confirm(before) => Some(&before.component),
+        Purpose::Make | Purpose::Repeat(_) => None,
+    };
+    let taken = take::take(around.store, &mut lock, &from, built, before)?;
     around.store.sync(&lock)?;
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let record = Record {
@@ -196,12 +232,20 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
         wall_ms: milliseconds(wall),
         cpu_ms: milliseconds(built.cpu),
         peak_kib: built.peak_kib,
-        built_at: Host::now(),
+        built_at_ms: Host::now_ms(),
         built_by: around.host.login.clone(),
     };
     let done = Done { component: record.component, interface: record.offers(&order.dependencies) };
+    let (what, differences) = match &order.purpose {
+        Purpose::Confirm(before) if before.interface != record.interface => {
+            let text = "built with what it was linked to, it offers something else: who is linked to it may not work";
+            (What::Alarm, vec![text.to_owned()])
+        }
+        Purpose::Confirm(_) => (What::Confirmed, Vec::new()),
+        Purpose::Make | Purpose::Repeat(_) => (What::Built, Vec::new()),
+    };
     session.records.put(record)?;
-    Ok((done, taken.notes))
+    Ok(Came { done, what, notes: taken.notes, differences })
 }
 
 /// A build with everything that it needs.

@@ -1,5 +1,6 @@
 //! Building from recipes: what has to be built, building it, and taking what came of it into the store.
 
+mod compare;
 mod farm;
 mod keep;
 mod scratch;
@@ -7,9 +8,9 @@ mod session;
 mod take;
 mod tools;
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
-use aleph_build::{Graph, RecipeTree, Records};
+use aleph_build::{Graph, RecipeTree, Record, Records};
 use aleph_component::ComponentId;
 use serde::{Serialize, Serializer};
 
@@ -41,8 +42,21 @@ pub(crate) struct Wanted {
     pub(crate) update_tools: bool,
     /// Whether what was built with other tools is built again.
     pub(crate) same_tools: bool,
+    /// Whether what is named is built once more, and compared.
+    pub(crate) repeat: bool,
+    /// Whether what is linked to something else than it was built with is built with that.
+    pub(crate) confirm: bool,
+    /// Whether everything is linked to a C library that is built, too.
+    pub(crate) closed: bool,
     /// Whether a recipe whose last build failed stops everything.
     pub(crate) fail_fast: bool,
+}
+
+impl Wanted {
+    /// Whether all recipes are meant.
+    pub(crate) fn is_all(&self) -> bool {
+        self.names.iter().any(|name| name == WORLD)
+    }
 }
 
 /// The name that means all recipes.
@@ -58,6 +72,14 @@ pub(crate) enum What {
     Relinked,
     /// It was built.
     Built,
+    /// It was built once more, and the same came of it.
+    Reproduced,
+    /// It was built once more, and something else came of it.
+    Differs,
+    /// It was built with what it had been linked to, and offers the same.
+    Confirmed,
+    /// It was built with what it had been linked to, and offers something else.
+    Alarm,
     /// It would be built.
     Planned,
     /// Whether it would be built shows once what it needs is built.
@@ -66,6 +88,18 @@ pub(crate) enum What {
     Failed,
     /// Something that it needs could not be built.
     Skipped,
+}
+
+impl What {
+    /// Whether there is nothing of what was wanted.
+    pub(crate) fn is_missing(self) -> bool {
+        matches!(self, Self::Failed | Self::Skipped)
+    }
+
+    /// Whether somebody has to look at it.
+    pub(crate) fn is_bad(self) -> bool {
+        self.is_missing() || matches!(self, Self::Differs | Self::Alarm)
+    }
 }
 
 /// What became of a recipe, and why.
@@ -82,6 +116,8 @@ pub(crate) struct Row {
     pub(crate) wall: std::time::Duration,
     /// Where what it said is.
     pub(crate) log: Option<PathBuf>,
+    /// In what it differs from the build before.
+    pub(crate) differences: Vec<String>,
     /// What should be looked at.
     pub(crate) notes: Vec<String>,
 }
@@ -106,7 +142,8 @@ pub(crate) fn recipes(host: &Host, named: Option<&PathBuf>) -> Outcome<RecipeTre
 /// Builds what is wanted and what it needs, as far as it is not built.
 pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<Vec<Row>> {
     let tree = recipes(host, wanted.recipes.as_ref())?;
-    let names: Vec<String> = match wanted.names.iter().any(|name| name == WORLD) {
+    let tree = if wanted.closed { tree.closed() } else { tree };
+    let names: Vec<String> = match wanted.is_all() {
         true => tree.recipes.keys().cloned().collect(),
         false => wanted.names.clone(),
     };
@@ -128,4 +165,15 @@ pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
 pub(crate) fn latest(store: &aleph_store::Store) -> Outcome<Vec<ComponentId>> {
     let records = Records::read(store.layout().root())?;
     Ok(records.latest().values().map(|record| record.component).collect())
+}
+
+/// Components with what each of them was built with, or built once more with: both are confirmed to work together.
+pub(crate) fn confirmed(store: &aleph_store::Store) -> Outcome<HashSet<(ComponentId, ComponentId)>> {
+    let records = Records::read(store.layout().root())?;
+    let built = records.all().filter(|record| record.kept.is_none());
+    let pairs = |record: &Record| {
+        let component = record.component;
+        record.dependencies.values().map(move |other| (component, other.component)).collect::<Vec<_>>()
+    };
+    Ok(built.flat_map(pairs).collect())
 }

@@ -57,6 +57,18 @@ pub(crate) struct Order {
     pub(crate) keys: KeyParts,
     pub(crate) dependencies: BTreeMap<String, Dependency>,
     pub(crate) why: String,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a build is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// There is nothing yet.
+    Make,
+    /// To show whether the same comes of it again.
+    Repeat(Record),
+    /// To show whether what was linked to something else than it was built with is what a build with that makes.
+    Confirm(Record),
 }
 
 /// Recipes on their way to be built.
@@ -93,9 +105,9 @@ impl<'a> Session<'a> {
     /// Skips what needs something that could not be built.
     pub(crate) fn skip_blocked(&mut self) {
         for at in 0..self.rows.len() {
-            let failed = self.around.graph.needs[at].keys().find(|&&needed| {
-                self.rows[needed].as_ref().is_some_and(|row| matches!(row.what, What::Failed | What::Skipped))
-            });
+            let failed = self.around.graph.needs[at]
+                .keys()
+                .find(|&&needed| self.rows[needed].as_ref().is_some_and(|row| row.what.is_missing()));
             if let (None, Some(failed)) = (&self.rows[at], failed) {
                 let why = format!("{} could not be built", self.around.graph.names[*failed]);
                 self.settle(at, None, self.row(at, What::Skipped, why));
@@ -119,6 +131,7 @@ impl<'a> Session<'a> {
             component: None,
             wall: Duration::ZERO,
             log: None,
+            differences: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -146,10 +159,15 @@ impl<'a> Session<'a> {
     pub(crate) fn decide(&mut self, at: usize) -> Outcome<Decision> {
         let dependencies = self.dependencies(at);
         let keys = self.keys(at, &dependencies)?;
-        if let Some(record) = self.find(&keys) {
+        let purpose = self.find(&keys).and_then(|record| self.purpose(at, record, &dependencies));
+        if let Some((purpose, why)) = purpose {
+            return Ok(Decision::Build(Box::new(Order { at, keys, dependencies, why, purpose })));
+        }
+        if let Some(record) = self.find(&keys).cloned() {
             let mut row = self.row(at, What::Unchanged, String::new());
             row.component = Some(record.component);
             let done = Done { component: record.component, interface: record.offers(&dependencies) };
+            self.make_last(at, record)?;
             return Ok(Decision::Done(done, Box::new(row)));
         }
         let mut why = self.why(at, &keys, &dependencies);
@@ -159,14 +177,46 @@ impl<'a> Session<'a> {
                 Err(reason) => why = reason,
             }
         }
-        Ok(Decision::Build(Box::new(Order { at, keys, dependencies, why })))
+        Ok(Decision::Build(Box::new(Order { at, keys, dependencies, why, purpose: Purpose::Make })))
+    }
+
+    /// Why something is built again of which there is a build, if it is.
+    fn purpose(
+        &self,
+        at: usize,
+        record: &Record,
+        dependencies: &BTreeMap<String, Dependency>,
+    ) -> Option<(Purpose, String)> {
+        let is_named = self.wanted.is_all() || self.wanted.names.contains(&self.around.graph.names[at]);
+        if self.wanted.repeat && is_named {
+            return Some((Purpose::Repeat(record.clone()), "to see whether the same comes of it".to_owned()));
+        }
+        let other = |(name, now): (&String, &Dependency)| {
+            let was = record.dependencies.get(name)?;
+            (now.how == Use::Linked && was.component != now.component).then(|| name.clone())
+        };
+        let others: Vec<String> = dependencies.iter().filter_map(other).collect();
+        if !self.wanted.confirm || (others.is_empty() && record.kept.is_none()) {
+            return None;
+        }
+        let with = if others.is_empty() { "what it is linked to".to_owned() } else { others.join(", ") };
+        Some((Purpose::Confirm(record.clone()), format!("to confirm that it works with {with} as it is")))
+    }
+
+    /// Makes a build the last one of its recipe again, if there was another one meanwhile: views take the last.
+    fn make_last(&mut self, at: usize, record: Record) -> Outcome<()> {
+        let is_last = self.last(at).is_none_or(|last| last.component == record.component);
+        if is_last || self.around.host.global.dry_run {
+            return Ok(());
+        }
+        Ok(self.records.put(Record { built_at_ms: Host::now_ms(), ..record })?)
     }
 
     /// The last build that differs only in what it was linked to.
     fn candidate(&self, keys: &KeyParts) -> Option<&Record> {
         let is_there = |record: &&Record| self.around.store.component_row(&record.component).is_ok();
         let same = |record: &&Record| record.keys.any_linked == keys.any_linked;
-        self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at)
+        self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at_ms)
     }
 
     /// Keeps what was built with other libraries, since it works with these.
@@ -177,7 +227,8 @@ impl<'a> Session<'a> {
         (keys, dependencies): (KeyParts, BTreeMap<String, Dependency>),
         reason: String,
     ) -> Outcome<Decision> {
-        let record = Record { keys, dependencies, kept: Some(reason.clone()), ..last };
+        let built_at_ms = Host::now_ms();
+        let record = Record { keys, dependencies, kept: Some(reason.clone()), built_at_ms, ..last };
         let done = Done { component: record.component, interface: record.offers(&record.dependencies) };
         let mut row = self.row(at, What::Relinked, reason);
         row.component = Some(record.component);
@@ -193,7 +244,7 @@ impl<'a> Session<'a> {
         let exact = self.records.get(&keys.key).filter(is_there);
         let other_tools = || {
             let same = |record: &&Record| !self.wanted.same_tools && record.keys.any_tools == keys.any_tools;
-            self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at)
+            self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at_ms)
         };
         exact.or_else(other_tools)
     }
@@ -282,7 +333,7 @@ impl<'a> Session<'a> {
     /// The last build of a recipe.
     fn last(&self, at: usize) -> Option<&Record> {
         let name = &self.around.graph.names[at];
-        self.records.all().filter(|record| record.name == *name).max_by_key(|record| record.built_at)
+        self.records.all().filter(|record| record.name == *name).max_by_key(|record| record.built_at_ms)
     }
 
     /// How long the last build of a recipe took; of one that was never built, a guess.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aleph_build::{Built, Dependency, Interface, Recipe, exposes, interface, prefix};
-use aleph_component::{ComponentId, Digest, Manifest, Source, StoreName};
+use aleph_component::{ComponentId, Digest, Entry, Manifest, Source, StoreName};
 use aleph_exchange::native::{Description, Offers, Tree};
-use aleph_store::{Origin, Store, WriteLock};
+use aleph_store::{Origin, Staged, Staging, Store, WriteLock};
 
 use crate::{failure::Outcome, host::Host};
 
@@ -28,8 +28,55 @@ pub(crate) struct From<'a> {
     pub(crate) brought: &'a [String],
 }
 
-/// Takes what a build installed into the store, linked to what it was built with.
-pub(crate) fn take(store: &Store, lock: &mut WriteLock, from: &From<'_>, built: &Built) -> Outcome<Taken> {
+/// Takes what a build installed into the store, linked to what it was built with. Where that is what the component `before`
+/// has, this stays.
+pub(crate) fn take(
+    store: &Store,
+    lock: &mut WriteLock,
+    from: &From<'_>,
+    built: &Built,
+    before: Option<&ComponentId>,
+) -> Outcome<Taken> {
+    let staging = store.stage(lock)?;
+    let (staged, mut notes, others) = staged(store, &staging, from, built)?;
+    let (manifest, recipe) = (staged.manifest.clone(), from.recipe);
+    if let Some(native) = &manifest.native {
+        let unused = recipe.needs.linked.iter().filter(|name| !native.slots.contains_key(*name));
+        notes.extend(unused.map(|name| format!("it is not linked to {name}, which its recipe says it is")));
+        notes.extend(native.fixed.iter().map(|why| format!("{why}: it is rebuilt where others are relinked")));
+    }
+    let same = match before {
+        Some(before) => is_same(&self::manifest(store, &recipe.name, before)?, &manifest).then_some(*before),
+        None => None,
+    };
+    let component = match same {
+        Some(before) => before,
+        None => store.commit(lock, vec![staged])?[0],
+    };
+    let directory = store.layout().entry(&StoreName::new(component, &manifest.name));
+    let exposes = exposes(&manifest, &directory, others.iter().map(|(name, tree)| (name.as_str(), tree.as_slice())))?;
+    Ok(Taken { component, interface: interface(&manifest, &directory)?, exposes, notes })
+}
+
+/// Whether two components of one recipe have the same files, whatever they were linked to.
+pub(super) fn is_same(one: &Manifest, other: &Manifest) -> bool {
+    let slots = |manifest: &Manifest| {
+        let slots = manifest.native.iter().flat_map(|native| &native.slots);
+        slots.map(|(name, slot)| (name.clone(), slot.libraries.clone())).collect::<Vec<_>>()
+    };
+    one.tree == other.tree && slots(one) == slots(other)
+}
+
+/// Trees of what something was built with, by name.
+type Others = Vec<(String, Vec<Entry>)>;
+
+/// What a build installed as a component that is not in the store, with what is to be said of it.
+pub(super) fn staged(
+    store: &Store,
+    staging: &Staging<'_>,
+    from: &From<'_>,
+    built: &Built,
+) -> Outcome<(Staged, Vec<String>, Others)> {
     let From { host, recipe, dependencies, brought } = from;
     let tree = Tree::scan(&built.tree)?;
     let mut offers = Offers::default();
@@ -39,7 +86,7 @@ pub(crate) fn take(store: &Store, lock: &mut WriteLock, from: &From<'_>, built: 
         if let Some(native) = manifest.native {
             offers.add(name, Some(dependency.component), (&native.offers, &native.aliases));
         }
-        others.push((name.as_str(), manifest.tree));
+        others.push((name.clone(), manifest.tree));
     }
     let host_brings = brought.iter().chain(&recipe.run.host).filter(|soname| offers.get(soname).is_none());
     let of = Description {
@@ -53,8 +100,7 @@ pub(crate) fn take(store: &Store, lock: &mut WriteLock, from: &From<'_>, built: 
         promises: Vec::new(),
         checks: recipe.check.commands.clone(),
     };
-    let staging = store.stage(lock)?;
-    let mut taken = tree.take_in(&staging, &of, &offers)?;
+    let mut taken = tree.take_in(staging, &of, &offers)?;
     let size = taken.staged.manifest.size();
     taken.staged.originate(|archive: Digest| Origin {
         archive,
@@ -65,17 +111,7 @@ pub(crate) fn take(store: &Store, lock: &mut WriteLock, from: &From<'_>, built: 
         imported_by: host.login.clone(),
         imported_at: Host::now(),
     })?;
-    let manifest = taken.staged.manifest.clone();
-    let mut notes = taken.notes;
-    if let Some(native) = &manifest.native {
-        let unused = recipe.needs.linked.iter().filter(|name| !native.slots.contains_key(*name));
-        notes.extend(unused.map(|name| format!("it is not linked to {name}, which its recipe says it is")));
-        notes.extend(native.fixed.iter().map(|why| format!("{why}: it is rebuilt where others are relinked")));
-    }
-    let component = store.commit(lock, vec![taken.staged])?[0];
-    let directory = store.layout().entry(&StoreName::new(component, &manifest.name));
-    let exposes = exposes(&manifest, &directory, others.iter().map(|(name, tree)| (*name, tree.as_slice())))?;
-    Ok(Taken { component, interface: interface(&manifest, &directory)?, exposes, notes })
+    Ok((taken.staged, taken.notes, others))
 }
 
 /// The manifest of a component that is called so.

@@ -178,7 +178,11 @@ fn keep(
         return None;
     }
     holds.push(hold);
-    let (provider, instead_of) = (keeps.name, moved.new.version.clone());
+    let (provider, mut instead_of) = (keeps.name, moved.new.version.clone());
+    // Of two builds of one version that says nothing.
+    if keeps.version == instead_of {
+        instead_of = format!("another build of it, {}", &moved.new.id.to_string()[..8]);
+    }
     Some(Kept { consumer: Some(consumer), provider, keeps: keeps.version, instead_of, is_forbidden, why })
 }
 
@@ -232,9 +236,9 @@ fn refusal(members: &[Member], blocked: &[(Moved, Judgement)], kept: &[Kept]) ->
 fn rebuild(consumer: &Candidate, provider: &Candidate, why: &str) -> Failure {
     let (name, version) = (&provider.name, &provider.version);
     let message = format!("{} {} cannot be linked to {name} {version}: {why}", consumer.name, consumer.version);
-    Failure::new(message)
-        .with_code(UNSATISFIABLE)
-        .hint(format!("it has to be rebuilt against {name} {version} and imported again"))
+    Failure::new(message).with_code(UNSATISFIABLE).hint(format!(
+        "it has to be rebuilt against {name} {version}: `aleph update --rebuild` does that with its recipe"
+    ))
 }
 
 fn failure(natives: &Natives<'_>, error: ChooseError<Failure>, kept: &[Kept]) -> Failure {
