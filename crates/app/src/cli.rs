@@ -121,6 +121,9 @@ pub(crate) struct BuildArguments {
     /// Build what is named once more, and compare: the same should come of it
     #[arg(long)]
     pub(crate) check: bool,
+    /// The same for another prefix: it should differ only where it is known to name its prefix
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) check_prefix: bool,
     /// Build what is linked to something else than it was built with, with that: it should offer the same
     #[arg(long)]
     pub(crate) confirm: bool,

@@ -230,6 +230,20 @@ fn what_fails_is_told_and_the_rest_is_built() {
     assert_eq!(differs.code, Some(1), "{differs:?}");
     assert!(differs.out.contains("odd: bin/odd differs in .note.gnu.build-id, .text"), "{differs:?}");
     assert!(differs.out.contains("odd: bin/stamp differs from byte"), "{differs:?}");
+    // A prefix that stands where it is known to stand, and one that hides.
+    farm.write(
+        "recipes/odd/src/odd.c",
+        "#include <stdio.h>\nint main(void) { puts(HOME \"/share/odd\"); return 0; }\n",
+    );
+    let open = "cc $CFLAGS -DHOME='\"'$PREFIX'\"' -o odd odd.c; echo prefix=$PREFIX > stamp";
+    farm.recipe("odd", "", open, install, "");
+    farm.run(&["build", "odd"]).good();
+    let same = farm.run(&["build", "odd", "--check-prefix"]).good();
+    assert!(same.out.contains("1 reproduced"), "{same:?}");
+    farm.recipe("odd", "", &format!("{open}; echo $PREFIX | rev > stamp"), install, "");
+    farm.run(&["build", "odd"]).good();
+    let hidden = farm.run(&["build", "odd", "--check-prefix"]);
+    assert!(hidden.code == Some(1) && hidden.out.contains("bin/stamp differs from byte"), "{hidden:?}");
     farm.run(&["build", "nobody"]).failed(3, &["there is no recipe `nobody`"]);
     farm.real.0.is_tidy();
 }

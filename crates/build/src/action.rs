@@ -17,7 +17,6 @@ use aleph_sandbox::{
 use crate::{
     DigestError, Phase, Recipe, copy_directory, environment, phases,
     phases::{OUT, exports},
-    prefix,
 };
 
 /// How much of one phase's output is kept, in bytes.
@@ -39,6 +38,8 @@ pub struct Action<'a> {
     pub around: Vec<&'a str>,
     /// How many things may be done at once.
     pub jobs: usize,
+    /// The prefix that it is built for.
+    pub prefix: String,
     /// Whether the build system's tests are run.
     pub with_tests: bool,
     /// How long one phase may take.
@@ -121,7 +122,7 @@ impl Action<'_> {
         }
         let cpu = |step: &StepReport| step.user + step.system;
         Ok(Ended::Built(Built {
-            tree: self.upper().join(format!("{OUT}{}", prefix(&self.recipe.name)).trim_start_matches('/')),
+            tree: self.upper().join(format!("{OUT}{}", self.prefix).trim_start_matches('/')),
             cpu: outcome.steps.iter().map(cpu).sum(),
             peak_kib: outcome.steps.iter().map(|step| step.peak_kib).max().unwrap_or(0),
         }))
@@ -176,7 +177,7 @@ impl Action<'_> {
     }
 
     fn variables(&self) -> Vec<(OsString, OsString)> {
-        let all = environment(self.recipe, &self.around, self.jobs);
+        let all = environment(self.recipe, &self.prefix, &self.around, self.jobs);
         all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 }

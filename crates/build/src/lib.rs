@@ -25,7 +25,7 @@ pub use graph::{Graph, GraphError};
 pub use interface::{Interface, InterfaceError, exposes, interface};
 pub use key::{BuildKey, Inputs, KeyParts};
 pub use phases::{Phase, environment, phases};
-pub use place::{Member, PREFIX_LENGTH, closure_entries, prefix};
+pub use place::{Member, PREFIX_LENGTH, closure_entries, other_prefix, prefix};
 pub use recipe::{Build, Check, Needs, Origin, Patches, Recipe, RecipeError, Run, Source, System, Trust, schema};
 pub use record::{Dependency, Record, RecordError, Records, Use};
 pub use tree::{RecipeTree, Tools, TreeError};

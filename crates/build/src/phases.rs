@@ -176,9 +176,9 @@ cd /
 rm -rf /build /sources
 "#;
 
-/// The environment of every phase. `around` are the names of the recipes whose components are there, and `jobs` how many
+/// The environment of every phase. `home` is the prefix that it is built for, `around` are the names of the recipes whose components are there, and `jobs` how many
 /// things may be done at once.
-pub fn environment(recipe: &Recipe, around: &[&str], jobs: usize) -> Vec<(String, String)> {
+pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) -> Vec<(String, String)> {
     let homes: Vec<String> = around.iter().map(|name| prefix(name)).collect();
     let linked: Vec<String> = around.iter().filter(|name| **name != LIBC).map(|name| prefix(name)).collect();
     let list = |below: &str, separator: &str| {
@@ -200,7 +200,7 @@ pub fn environment(recipe: &Recipe, around: &[&str], jobs: usize) -> Vec<(String
     }
     link.retain(|words| !words.is_empty());
     let mut variables: Vec<(String, String)> = [
-        ("PREFIX", prefix(&recipe.name)),
+        ("PREFIX", home.to_owned()),
         ("DESTDIR", OUT.to_owned()),
         ("NAME", recipe.name.clone()),
         ("VERSION", recipe.version.clone()),
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_around_is_found() {
-        let all = environment(&recipe("[build]\nserial = true\n"), &["zlib", "gcc-runtime"], 8);
+        let all = environment(&recipe("[build]\nserial = true\n"), "/p", &["zlib", "gcc-runtime"], 8);
         let get = |name: &str| &all.iter().find(|(known, _)| known == name).unwrap().1;
         assert_eq!(get("MAKEFLAGS"), "-j1");
         assert_eq!(*get("GCC_RUNTIME_PREFIX"), prefix("gcc-runtime"));

@@ -17,6 +17,11 @@ pub fn prefix(name: &str) -> String {
     format!("{start}{}", "_".repeat(missing.max(1)))
 }
 
+/// Another prefix of the same length for the same component: what is built for both must differ in nothing but known places.
+pub fn other_prefix(name: &str) -> String {
+    prefix(name).replacen("/aleph/", "/moved/", 1)
+}
+
 /// A component that is there while something is built.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
@@ -81,6 +86,8 @@ mod tests {
         assert_ne!(prefix("a"), prefix("b"));
         for name in ["a", "a-name-that-is-long", "gcc-runtime"] {
             assert_eq!(prefix(name).len(), PREFIX_LENGTH);
+            assert_eq!(other_prefix(name).len(), PREFIX_LENGTH);
+            assert_ne!(other_prefix(name), prefix(name));
         }
     }
 

@@ -32,6 +32,7 @@ fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
         update_tools: arguments.update_tools,
         same_tools: arguments.same_tools,
         repeat: arguments.check,
+        moved: arguments.check_prefix,
         confirm: arguments.confirm,
         closed: arguments.closed,
         fail_fast: arguments.fail_fast,

@@ -140,7 +140,7 @@ fn finish(session: &mut Session<'_>, at: usize, result: Outcome<Finished>) -> Ou
         Ended::Failed { phase, end } => Err(format!("{phase} {}", told(&end))),
         Ended::Built(built) => {
             let taken = match &order.purpose {
-                Purpose::Repeat(before) => repeated(session, &order, &built, before),
+                Purpose::Repeat(before) | Purpose::Move(before) => repeated(session, &order, &built, before),
                 Purpose::Make | Purpose::Confirm(_) => take_in(session, &order, &built, wall),
             };
             taken.map_err(|failure| failure.chain().join(": "))
@@ -191,11 +191,13 @@ struct Came {
 /// Compares what was built once more with what is in the store, which stays.
 fn repeated(session: &Session<'_>, order: &Order, built: &Built, before: &Record) -> Outcome<Came> {
     let around = session.around;
+    let recipe = around.recipe(order.at);
     let mut lock = around.host.lock(around.store, "comparing what was built", around.printer)?;
     let from = take::From {
         host: around.host,
-        recipe: around.recipe(order.at),
+        recipe,
         dependencies: &order.dependencies,
+        prefix: order.prefix(recipe),
         brought: &around.tree.tools.host,
     };
     let differences = compare::differences(around.store, &mut lock, &from, built, &before.component)?;
@@ -210,10 +212,11 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
     let recipe = around.recipe(order.at);
     let mut lock = around.host.lock(around.store, "taking in what was built", around.printer)?;
     let (dependencies, brought) = (&order.dependencies, around.tree.tools.host.as_slice());
-    let from = take::From { host: around.host, recipe, dependencies, brought };
+    let prefix = order.prefix(recipe);
+    let from = take::From { host: around.host, recipe, dependencies, prefix, brought };
     let before = match &order.purpose {
         Purpose::Confirm(before) => Some(&before.component),
-        Purpose::Make | Purpose::Repeat(_) => None,
+        Purpose::Make | Purpose::Repeat(_) | Purpose::Move(_) => None,
     };
     let taken = take::take(around.store, &mut lock, &from, built, before)?;
     around.store.sync(&lock)?;
@@ -242,7 +245,7 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
             (What::Alarm, vec![text.to_owned()])
         }
         Purpose::Confirm(_) => (What::Confirmed, Vec::new()),
-        Purpose::Make | Purpose::Repeat(_) => (What::Built, Vec::new()),
+        Purpose::Make | Purpose::Repeat(_) | Purpose::Move(_) => (What::Built, Vec::new()),
     };
     session.records.put(record)?;
     Ok(Came { done, what, notes: taken.notes, differences })
@@ -284,6 +287,7 @@ fn prepare<'a>(
         sources,
         around: all,
         jobs,
+        prefix: order.prefix(recipe),
         with_tests: session.wanted.tests,
         timeout: TIMEOUT,
         scratch: scratch.path.join("build"),

@@ -44,6 +44,8 @@ pub(crate) struct Wanted {
     pub(crate) same_tools: bool,
     /// Whether what is named is built once more, and compared.
     pub(crate) repeat: bool,
+    /// Whether what is named is built once more for another prefix, and compared.
+    pub(crate) moved: bool,
     /// Whether what is linked to something else than it was built with is built with that.
     pub(crate) confirm: bool,
     /// Whether everything is linked to a C library that is built, too.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use aleph_build::{
     BuildKey, Dependency, Graph, Inputs, Interface, KeyParts, Origin, Patches, Recipe, RecipeTree, Record, Records,
-    Use, digest_directory,
+    Use, digest_directory, other_prefix, prefix,
 };
 use aleph_component::{ComponentId, Digest};
 use aleph_store::Store;
@@ -60,6 +60,16 @@ pub(crate) struct Order {
     pub(crate) purpose: Purpose,
 }
 
+impl Order {
+    /// The prefix that it is built for.
+    pub(crate) fn prefix(&self, recipe: &Recipe) -> String {
+        match self.purpose {
+            Purpose::Move(_) => other_prefix(&recipe.name),
+            Purpose::Make | Purpose::Repeat(_) | Purpose::Confirm(_) => prefix(&recipe.name),
+        }
+    }
+}
+
 /// What a build is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
@@ -67,6 +77,8 @@ pub(crate) enum Purpose {
     Make,
     /// To show whether the same comes of it again.
     Repeat(Record),
+    /// To show whether the same comes of it for another prefix.
+    Move(Record),
     /// To show whether what was linked to something else than it was built with is what a build with that makes.
     Confirm(Record),
 }
@@ -188,6 +200,9 @@ impl<'a> Session<'a> {
         dependencies: &BTreeMap<String, Dependency>,
     ) -> Option<(Purpose, String)> {
         let is_named = self.wanted.is_all() || self.wanted.names.contains(&self.around.graph.names[at]);
+        if self.wanted.moved && is_named {
+            return Some((Purpose::Move(record.clone()), "to see whether all that names its prefix is known".to_owned()));
+        }
         if self.wanted.repeat && is_named {
             return Some((Purpose::Repeat(record.clone()), "to see whether the same comes of it".to_owned()));
         }

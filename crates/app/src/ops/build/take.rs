@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aleph_build::{Built, Dependency, Interface, Recipe, exposes, interface, prefix};
+use aleph_build::{Built, Dependency, Interface, Recipe, exposes, interface};
 use aleph_component::{ComponentId, Digest, Entry, Manifest, Source, StoreName};
 use aleph_exchange::native::{Description, Offers, Tree};
 use aleph_store::{Origin, Staged, Staging, Store, WriteLock};
@@ -24,6 +24,8 @@ pub(crate) struct From<'a> {
     pub(crate) recipe: &'a Recipe,
     /// What it was built with.
     pub(crate) dependencies: &'a BTreeMap<String, Dependency>,
+    /// The prefix that it was built for.
+    pub(crate) prefix: String,
     /// Sonames of libraries that the host brings, unless a dependency does.
     pub(crate) brought: &'a [String],
 }
@@ -77,7 +79,7 @@ pub(super) fn staged(
     from: &From<'_>,
     built: &Built,
 ) -> Outcome<(Staged, Vec<String>, Others)> {
-    let From { host, recipe, dependencies, brought } = from;
+    let From { host, recipe, dependencies, prefix, brought } = from;
     let tree = Tree::scan(&built.tree)?;
     let mut offers = Offers::default();
     let mut others = Vec::new();
@@ -94,7 +96,7 @@ pub(super) fn staged(
         version: recipe.version.clone(),
         source: Source { name: recipe.name.clone(), version: recipe.version.clone() },
         summary: recipe.summary.clone(),
-        prefix: prefix(&recipe.name),
+        prefix: prefix.clone(),
         host: host_brings.cloned().collect(),
         opens: recipe.run.dlopen.clone(),
         promises: Vec::new(),
