@@ -143,6 +143,31 @@ pub(crate) struct BuildArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum BuildCommand {
+    /// Begin a recipe from a source: an address, a file of a Debian source package, or a directory
+    New {
+        /// What it is called
+        name: String,
+        /// Where its source is
+        #[arg(value_name = "URL|FILE|DIR")]
+        source: String,
+        /// Its version [default: what follows the name in the file's]
+        #[arg(long)]
+        version: Option<String>,
+        /// The Debian source package that FILE is of
+        #[arg(long, value_name = "PACKAGE")]
+        debian: Option<String>,
+        /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
+        #[arg(long, value_name = "DIR")]
+        recipes: Option<PathBuf>,
+    },
+    /// Start a shell where a recipe is built, with its phases as functions
+    Shell {
+        #[arg(value_name = "RECIPE")]
+        name: String,
+        /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
+        #[arg(long, value_name = "DIR")]
+        recipes: Option<PathBuf>,
+    },
     /// Print the JSON Schema of recipes, for editors
     Schema,
 }

@@ -1,7 +1,6 @@
 //! A build that can be carried out: what makes up its `/`, its sources, and what is done.
 
 use std::{
-    ffi::OsString,
     fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -132,16 +131,19 @@ impl Action<'_> {
         self.scratch.join("upper")
     }
 
-    /// Puts the sources in place.
-    fn job(&self, steps: Vec<Step>) -> Result<Job, ActionError> {
-        let (upper, work) = (self.upper(), self.scratch.join("work"));
+    /// Puts the sources in place, and says in which tree.
+    ///
+    /// # Errors
+    /// If they cannot be copied.
+    pub fn lay_out(&self) -> Result<PathBuf, ActionError> {
+        let upper = self.upper();
         let make = |path: &Path, mode: u32| {
             let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
             made.map_err(|source| ActionError::Prepare { path: path.to_owned(), source })
         };
         make(&self.scratch, 0o700)?;
         make(&upper, 0o755)?;
-        make(&work, 0o755)?;
+        make(&self.scratch.join("work"), 0o755)?;
         for (number, source) in self.sources.iter().enumerate() {
             let directory = upper.join("sources").join(number.to_string());
             make(&directory, 0o755)?;
@@ -154,6 +156,11 @@ impl Action<'_> {
                 }
             }
         }
+        Ok(upper)
+    }
+
+    fn job(&self, steps: Vec<Step>) -> Result<Job, ActionError> {
+        let (upper, work) = (self.lay_out()?, self.scratch.join("work"));
         // One id in a namespace is root's there, whoever called: what is built is the same for all of them.
         Ok(Job {
             layers: self.layers.clone(),
@@ -169,15 +176,15 @@ impl Action<'_> {
     fn step(&self, phase: &Phase) -> Step {
         let script = format!("{}set -e\n{}", exports(self.recipe), phase.script);
         let mut step = Step::new(phase.name, ["/bin/sh", "-c", &script]);
-        step.env = self.variables();
+        step.env = self.variables().into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         step.cwd = PathBuf::from(&phase.directory);
         step.timeout = Some(self.timeout);
         step.output = OUTPUT;
         step
     }
 
-    fn variables(&self) -> Vec<(OsString, OsString)> {
-        let all = environment(self.recipe, &self.prefix, &self.around, self.jobs);
-        all.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    /// The environment of all phases.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        environment(self.recipe, &self.prefix, &self.around, self.jobs)
     }
 }

@@ -4,3 +4,4 @@ pub mod apt;
 pub mod deb;
 pub mod native;
 pub mod net;
+pub mod source;

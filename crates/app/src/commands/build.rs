@@ -16,7 +16,17 @@ pub(crate) fn run(host: &Host, printer: &Printer, arguments: BuildArguments) -> 
             printer.line(&aleph_build::schema());
             Ok(ExitCode::SUCCESS)
         }
-        None => build(host, printer, arguments),
+        Some(BuildCommand::New { name, source, version, debian, recipes }) => {
+            let tree = build::recipes(host, recipes.as_ref())?;
+            let path = build::begin(host, printer, &tree.directory, &build::Begun { name, version, source, debian })?;
+            printer.answer("recipe", &path, |path| format!("{} is a beginning; say in it what it is", path.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(BuildCommand::Shell { name, recipes }) => {
+            let wanted = Wanted { names: vec![name], recipes, ..Wanted::default() };
+            match build::shell(host, printer, &wanted)? {}
+        }
+        None => self::build(host, printer, arguments),
     }
 }
 

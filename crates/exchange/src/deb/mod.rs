@@ -16,7 +16,7 @@ mod limits;
 mod many;
 mod md5sums;
 mod tarball;
-mod unpack;
+pub(crate) mod unpack;
 
 pub use ar::ArError;
 pub use contents::{Contents, Found, ReadError, read_contents};

@@ -53,9 +53,8 @@ struct Finished {
 pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
     let around = session.around;
     scratch::clean(around.store)?;
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let at_once = session.wanted.builds.unwrap_or(cores.div_ceil(4).max(2)).max(1);
-    let jobs = session.wanted.jobs.unwrap_or(cores).max(1);
+    let at_once = session.wanted.builds.unwrap_or(cores().div_ceil(4).max(2)).max(1);
+    let jobs = session.wanted.jobs.unwrap_or(cores()).max(1);
     let takes = session.takes();
     let critical = around.graph.critical(|name| takes[name]);
     // Where files may be is read once something has to be fetched.
@@ -72,7 +71,7 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
             while running < at_once && !stopped {
                 let Some(order) = waiting.pop() else { break };
                 if originals.is_none() {
-                    originals = Some(Originals::open(around.host, around.printer)?);
+                    originals = Some(self::originals(session)?);
                 }
                 let at = order.at;
                 let prepared = prepare(session, order, originals.as_ref(), jobs)?;
@@ -252,14 +251,25 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
 }
 
 /// A build with everything that it needs.
-struct Prepared<'a> {
+pub(super) struct Prepared<'a> {
     order: Order,
-    action: Action<'a>,
-    scratch: Scratch,
+    pub(super) action: Action<'a>,
+    pub(super) scratch: Scratch,
     log: PathBuf,
 }
 
-fn prepare<'a>(
+/// Where files may be that recipes name.
+pub(super) fn originals(session: &Session<'_>) -> Outcome<Originals> {
+    Originals::open(session.around.host, session.around.printer)
+}
+
+/// How many processors there are.
+pub(super) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Makes everything ready for a build.
+pub(super) fn prepare<'a>(
     session: &Session<'a>,
     order: Order,
     originals: Option<&Originals>,

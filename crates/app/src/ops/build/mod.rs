@@ -4,11 +4,13 @@ mod compare;
 mod farm;
 mod keep;
 mod scratch;
+mod new;
 mod session;
+mod shell;
 mod take;
 mod tools;
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{collections::HashSet, convert::Infallible, path::PathBuf};
 
 use aleph_build::{Graph, RecipeTree, Record, Records};
 use aleph_component::ComponentId;
@@ -19,6 +21,7 @@ use crate::{
     host::Host,
     output::Printer,
 };
+pub(crate) use new::{Begun, begin};
 use session::Session;
 
 /// What is wanted of a tree of recipes.
@@ -161,6 +164,35 @@ pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
         farm::run(&mut session)?;
     }
     Ok(session.rows())
+}
+
+/// Becomes a shell where a recipe is built; what it needs is built first.
+pub(crate) fn shell(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<Infallible> {
+    let tree = recipes(host, wanted.recipes.as_ref())?;
+    let [name] = wanted.names.as_slice() else { return Err(Failure::new("a shell is for one recipe").with_code(2)) };
+    let graph = Graph::new(&tree, &wanted.names)?;
+    let at = graph.names.iter().position(|known| known == name).unwrap_or_default();
+    let needed: Vec<String> = graph.needs[at].keys().map(|&needed| graph.names[needed].clone()).collect();
+    if !needed.is_empty() {
+        let rows = build(host, printer, &Wanted { names: needed, ..wanted.clone() })?;
+        printer.progress().clear();
+        if let Some(missing) = rows.iter().find(|row| row.what.is_missing()) {
+            return Err(Failure::new(format!("{}, which it needs, cannot be built", missing.name)));
+        }
+    }
+    let store = host.store()?;
+    scratch::clean(&store)?;
+    let toolchain = tools::toolchain(host, printer, &store, &tree.tools, wanted.update_tools)?;
+    let records = Records::read(store.layout().root())?;
+    let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchain: &toolchain };
+    let mut session = Session::new(around, wanted, records);
+    for needed in 0..at {
+        if let session::Decision::Done(done, row) = session.decide(needed)? {
+            session.settle(needed, Some(done), *row);
+        }
+    }
+    let order = session.order(at)?;
+    shell::enter_build(&session, order)
 }
 
 /// The components of the last build of each recipe.

@@ -14,7 +14,7 @@ pub(crate) struct Scratch {
     pub(crate) path: PathBuf,
     /// Whether it stays.
     pub(crate) keep: bool,
-    _held: File,
+    held: File,
 }
 
 fn parent(store: &Store) -> PathBuf {
@@ -31,7 +31,14 @@ impl Scratch {
         let held = File::create(path.with_extension(LOCK))?;
         held.try_lock().map_err(std::io::Error::from)?;
         fs::create_dir(&path)?;
-        Ok(Self { path, keep: false, _held: held })
+        Ok(Self { path, keep: false, held })
+    }
+}
+
+impl Scratch {
+    /// Holds it also for the program that this process becomes.
+    pub(crate) fn hold_on(&self) -> Outcome<()> {
+        Ok(rustix::io::fcntl_setfd(&self.held, rustix::io::FdFlags::empty())?)
     }
 }
 

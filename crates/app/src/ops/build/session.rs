@@ -167,6 +167,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What it takes to build a recipe whose needs are all there, whether or not it has to be.
+    pub(crate) fn order(&self, at: usize) -> Outcome<Order> {
+        let dependencies = self.dependencies(at);
+        let keys = self.keys(at, &dependencies)?;
+        Ok(Order { at, keys, dependencies, why: String::new(), purpose: Purpose::Make })
+    }
+
     /// Whether a recipe whose needs are all there has to be built.
     pub(crate) fn decide(&mut self, at: usize) -> Outcome<Decision> {
         let dependencies = self.dependencies(at);

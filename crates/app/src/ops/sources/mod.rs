@@ -20,7 +20,7 @@ use aleph_exchange::{
 
 pub(crate) use download::{download, fetch_again};
 pub(crate) use index::{Offers, describe, offers};
-pub(crate) use original::{Original, Originals, Place};
+pub(crate) use original::{Fresh, Original, Originals, Place};
 pub(crate) use report::{list, update};
 
 use crate::{failure::Outcome, host::Host, output::Printer};

@@ -35,6 +35,19 @@ pub(crate) enum Place {
     Url(String),
 }
 
+/// A file of which nobody knows yet what it must be.
+pub(crate) enum Fresh {
+    /// In the pool of the archives that apt uses.
+    Debian {
+        /// The source package.
+        package: String,
+        /// The file.
+        file: String,
+    },
+    /// At an address.
+    Url(Uri),
+}
+
 /// Files that recipes name, in the cache or on their way to it.
 pub(crate) struct Originals {
     cache: PathBuf,
@@ -82,14 +95,32 @@ impl Originals {
         Ok(fetched.into_iter().map(|fetched| fetched.path).collect())
     }
 
+    /// Brings a file into the cache whatever it is: who asks for it writes down what it was.
+    pub(crate) fn fetch_fresh(&self, fresh: &Fresh, name: &str) -> Outcome<PathBuf> {
+        let mut uris = match fresh {
+            Fresh::Url(uri) => vec![uri.clone()],
+            Fresh::Debian { package, file } => self.in_pools(package, file)?,
+        };
+        if uris.is_empty() {
+            return Err(Failure::new(format!("there is no archive to get {name} from")));
+        }
+        let target = self.cache.join("fresh").join(name);
+        let (name, expected) = (name.to_owned(), Expected::default());
+        let request = Request { name, uri: uris.remove(0), fallbacks: uris, target, expected };
+        let fetched = self.fetcher.fetch(&[request], &Silent)?;
+        Ok(fetched.into_iter().next().ok_or_else(|| Failure::new("nothing was fetched"))?.path)
+    }
+
+    /// Where a file of a Debian source package may be.
+    fn in_pools(&self, package: &str, file: &str) -> Outcome<Vec<Uri>> {
+        let uri = |(base, component): &(String, String)| deb_uri(base, &pool(component, package, file));
+        Ok(self.archives.iter().map(uri).collect::<Result<_, _>>()?)
+    }
+
     fn request(&self, original: &Original) -> Outcome<Request> {
         let mut uris: Vec<Uri> = match &original.place {
             Place::Url(url) => vec![url.parse()?],
-            Place::Debian(package) => {
-                let uri =
-                    |(base, component): &(String, String)| deb_uri(base, &pool(component, package, &original.file));
-                self.archives.iter().map(uri).collect::<Result<_, _>>()?
-            }
+            Place::Debian(package) => self.in_pools(package, &original.file)?,
         };
         if uris.is_empty() {
             return Err(Failure::new(format!("there is no archive to get {} from", original.file))

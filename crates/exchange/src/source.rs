@@ -1,0 +1,63 @@
+//! Source archives, as far as one has to look into them without running anything.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use crate::deb::{Limits, unpack::Packing};
+
+/// The most that is unpacked to look at names. 4 GiB.
+const MOST: u64 = 4 << 30;
+
+/// The names below the one directory that a source archive (tar; gzip, xz, zstd or plain) has at its top. Nothing if it is
+/// packed otherwise.
+///
+/// # Errors
+/// If it cannot be read, or is none.
+pub fn top_names(archive: &Path) -> io::Result<Option<BTreeSet<String>>> {
+    let name = archive.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let packing = match name.rsplit('.').next().unwrap_or_default() {
+        "gz" | "tgz" | "crate" => Packing::Gzip,
+        "xz" | "txz" => Packing::Xz,
+        "zst" => Packing::Zstd,
+        "tar" => Packing::Plain,
+        _ => return Ok(None),
+    };
+    let unpacked = packing.unpack(BufReader::new(File::open(archive)?), true, &Limits::default())?;
+    let mut names = BTreeSet::new();
+    for entry in tar::Archive::new(unpacked.take(MOST)).entries()? {
+        let entry = entry?;
+        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+        let below = path.split_once('/').map_or("", |(_, below)| below);
+        if !below.is_empty() && !below.trim_end_matches('/').contains('/') {
+            names.insert(below.trim_end_matches('/').to_owned());
+        }
+    }
+    Ok(Some(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_at_the_top_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.tar.gz");
+        let packed = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        let mut archive = tar::Builder::new(packed);
+        for name in ["a-1/configure", "a-1/src/x.c", "./a-1/README"] {
+            archive.append_data(&mut tar::Header::new_gnu(), name, io::empty()).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+        let names: Vec<String> = top_names(&path).unwrap().unwrap().into_iter().collect();
+        assert_eq!(names, ["README", "configure"]);
+        std::fs::write(directory.path().join("b.zip"), "PK").unwrap();
+        assert_eq!(top_names(&directory.path().join("b.zip")).unwrap(), None);
+        std::fs::write(directory.path().join("c.tar.xz"), "no").unwrap();
+        assert!(top_names(&directory.path().join("c.tar.xz")).is_err());
+    }
+}
