@@ -41,11 +41,12 @@ impl Farm {
         self.write(&format!("recipes/{name}/src/{name}.h"), header);
         self.write(&format!("recipes/{name}/src/{name}.c"), source);
         let build = format!(
-            "cc $CPPFLAGS $CFLAGS -shared -fPIC -Wl,-soname,lib{name}.so.1 -o lib{name}.so.1 {name}.c $LDFLAGS {}",
+            "cc $CPPFLAGS $CFLAGS -shared -fPIC -Wl,-soname,lib{name}.so.1 -o lib{name}.so.1 {name}.c $LDFLAGS {}\n\
+             cc $CPPFLAGS $CFLAGS -c {name}.c\nar rc lib{name}.a {name}.o",
             libraries(linked)
         );
         let install = format!(
-            "mkdir -p $DESTDIR$PREFIX/lib $DESTDIR$PREFIX/include\ncp lib{name}.so.1 $DESTDIR$PREFIX/lib\n\
+            "mkdir -p $DESTDIR$PREFIX/lib $DESTDIR$PREFIX/include\ncp lib{name}.so.1 lib{name}.a $DESTDIR$PREFIX/lib\n\
              ln -s lib{name}.so.1 $DESTDIR$PREFIX/lib/lib{name}.so\ncp {name}.h $DESTDIR$PREFIX/include"
         );
         self.recipe(name, linked, &build, &install, "");
@@ -128,6 +129,33 @@ fn outcome(text: &str) -> Outcome {
             (name.to_owned(), what.to_owned())
         })
         .collect()
+}
+
+/// Who has a library's code inside is built again whenever that changes.
+#[test]
+fn what_is_copied_in_counts_with_its_content() {
+    let farm = Farm::new(Who::Self_);
+    farm.library("greet", "", HEADER, &greet("hello", ""));
+    farm.program(
+        "prog",
+        "",
+        "#include <greet.h>\n#include <stdio.h>\nint main(void) { struct greeting g; puts(greet(&g)); return 0; }\n",
+    );
+    let path = "recipes/prog/recipe.toml";
+    let recipe = fs::read_to_string(farm.path(path)).expect("it is there");
+    let build = "cc $CPPFLAGS $CFLAGS -o prog prog.c $LDFLAGS -l:libgreet.a";
+    let recipe = recipe.replace("cc $CPPFLAGS $CFLAGS -o prog prog.c $LDFLAGS", build);
+    // Nobody copies unseen: without that being said, the archive is not there.
+    farm.write(path, &recipe.replace("linked = []", "linked = ['greet']"));
+    farm.run(&["build", "prog"]).failed(1, &["cannot find -l:libgreet.a"]);
+    farm.write(path, &recipe.replace("linked = []", "static = ['greet']"));
+    assert_eq!(farm.world(&[]), outcome("greet:unchanged prog:built"));
+    farm.run(&["add", "store:prog"]).good();
+    farm.prints("hello");
+    farm.library("greet", "", HEADER, &greet("fixed", ""));
+    assert_eq!(farm.world(&[]), outcome("greet:built prog:built"));
+    farm.run(&["update"]).good();
+    farm.prints("fixed");
 }
 
 fn rebuilds_stop_where_the_interface_did(who: Who) {

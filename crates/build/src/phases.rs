@@ -89,7 +89,9 @@ fn patch(script: &mut String, source: &Source, from: &str, into: &str) {
     match &source.patches {
         Patches::Files(files) => {
             for file in files {
-                let _ = writeln!(script, "patch -d {into} -p1 -i {from}/{}", quoted(file));
+                // Only its last name is there.
+                let name = file.rsplit('/').next().unwrap_or(file);
+                let _ = writeln!(script, "patch -d {into} -p1 -i {from}/{}", quoted(name));
             }
         }
         Patches::Debian { debian, .. } => {

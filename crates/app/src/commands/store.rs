@@ -139,6 +139,9 @@ fn gc(host: &Host, printer: &Printer) -> Outcome {
     let mut lock = host.lock(&store, "collecting", printer)?;
     let roots = ops::roots::all(&store, &lock, host.global.dry_run)?;
     let report = store.gc(&mut lock, &roots, host.global.dry_run)?;
+    if !host.global.dry_run {
+        ops::build::forget_gone(&store)?;
+    }
     let data = json!({
         "removed_components": report.components, "removed_packages": report.packages, "removed_trees": report.trees,
         "bytes": report.bytes,

@@ -119,6 +119,9 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
         match &difference.change {
             Change::Added { version } => vec!["+".to_owned(), package, version.clone()],
             Change::Removed { version } => vec!["-".to_owned(), package, version.clone()],
+            Change::Replaced { from, to } if from == to => {
+                vec!["~".to_owned(), package, format!("{to}, another build of it")]
+            }
             Change::Replaced { from, to } => vec!["~".to_owned(), package, format!("{from} -> {to}")],
             Change::Relinked { version, slots } => {
                 vec!["=".to_owned(), package, format!("{version}, relinked: {}", slots.join(" "))]

@@ -118,6 +118,7 @@ impl Source {
             return say("`into` is a directory below the one that the build starts in");
         }
         match &self.patches {
+            Patches::Files(files) if names(files).len() < files.len() => say("two patches have the same name"),
             Patches::Files(files) => files
                 .iter()
                 .find(|file| !inside(file))
@@ -126,6 +127,11 @@ impl Source {
             Patches::Debian { .. } => None,
         }
     }
+}
+
+/// The last parts of paths.
+fn names(files: &[String]) -> BTreeSet<&str> {
+    files.iter().filter_map(|file| file.rsplit('/').next()).collect()
 }
 
 /// Whether a text can be the name of a component and of a slot.
@@ -191,6 +197,7 @@ linked = ["a"]
             ("sha256", "#", "line 9", "needs its `sha256`"),
             ("[needs]", "into = \"../x\"\n[needs]", "line 9", "below the one"),
             ("[needs]", "patches = [\"../x\"]\n[needs]", "line 12", "a file beside"),
+            ("[needs]", "patches = [\"x\", \"y/x\"]\n[needs]", "line 9", "the same name"),
             ("0a08\"", "0\"", "line 10", "sha256"),
         ] {
             let text = GOOD.replacen(from, to, 1);

@@ -147,7 +147,8 @@ impl Sides {
 
     /// With what it promises.
     fn provider(&self, candidate: &Candidate) -> Outcome<Side> {
-        self.stored.provider(self.rows.get(&candidate.id).ok_or_else(|| missing(candidate))?)
+        let row = self.rows.get(&candidate.id).ok_or_else(|| missing(candidate))?;
+        Ok(self.stored.provider(row)?.shared_only())
     }
 }
 

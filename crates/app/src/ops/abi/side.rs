@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use aleph_abi::elf::{self, Facts};
+use aleph_abi::elf::{self, Facts, FileKind};
 use aleph_exchange::deb::{Found, Limits, read_contents};
 use aleph_store::parallel;
 
@@ -142,6 +142,12 @@ impl Side {
     pub(crate) fn new(path: PathBuf, is_file: bool) -> Self {
         let (binaries, unread, debug) = (Vec::new(), Vec::new(), Vec::new());
         Self { path, is_file, binaries, unread, package: None, debug }
+    }
+
+    /// Without archives and objects: who was linked to shared libraries has nothing of those in it.
+    pub(crate) fn shared_only(mut self) -> Self {
+        self.binaries.retain(|binary| !matches!(binary.facts.kind(), FileKind::Archive | FileKind::Relocatable));
+        self
     }
 
     /// Nothing.

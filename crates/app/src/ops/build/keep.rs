@@ -85,7 +85,8 @@ fn verdict(
         (old, new) if old.is_dir() && new.is_dir() => Some(PublicHeaders::read(&old, &new)?),
         _ => None,
     };
-    let (old, new) = (stored.provider(old)?, stored.provider(new)?);
+    // Archives were not there when the consumer was built.
+    let (old, new) = (stored.provider(old)?.shared_only(), stored.provider(new)?.shared_only());
     let consumers: Vec<(&Side, &Binary)> =
         consumer.consumers().filter(|(_, binary)| crate::ops::abi::impact::needs(binary, &old)).collect();
     if consumers.is_empty() {

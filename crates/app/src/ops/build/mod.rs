@@ -3,8 +3,8 @@
 mod compare;
 mod farm;
 mod keep;
-mod scratch;
 mod new;
+mod scratch;
 mod session;
 mod shell;
 mod take;
@@ -199,6 +199,12 @@ pub(crate) fn shell(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
 pub(crate) fn latest(store: &aleph_store::Store) -> Outcome<Vec<ComponentId>> {
     let records = Records::read(store.layout().root())?;
     Ok(records.latest().values().map(|record| record.component).collect())
+}
+
+/// Forgets builds of which the store does not have the component any more.
+pub(crate) fn forget_gone(store: &aleph_store::Store) -> Outcome<()> {
+    let mut records = Records::read(store.layout().root())?;
+    Ok(records.retain(|id| store.component_row(id).is_ok())?)
 }
 
 /// Components with what each of them was built with, or built once more with: both are confirmed to work together.

@@ -208,7 +208,10 @@ impl<'a> Session<'a> {
     ) -> Option<(Purpose, String)> {
         let is_named = self.wanted.is_all() || self.wanted.names.contains(&self.around.graph.names[at]);
         if self.wanted.moved && is_named {
-            return Some((Purpose::Move(record.clone()), "to see whether all that names its prefix is known".to_owned()));
+            return Some((
+                Purpose::Move(record.clone()),
+                "to see whether all that names its prefix is known".to_owned(),
+            ));
         }
         if self.wanted.repeat && is_named {
             return Some((Purpose::Repeat(record.clone()), "to see whether the same comes of it".to_owned()));
