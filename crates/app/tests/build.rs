@@ -272,6 +272,24 @@ fn what_fails_is_told_and_the_rest_is_built() {
     farm.run(&["build", "odd"]).good();
     let hidden = farm.run(&["build", "odd", "--check-prefix"]);
     assert!(hidden.code == Some(1) && hidden.out.contains("bin/stamp differs from byte"), "{hidden:?}");
+    // A source that is nowhere to be had does not keep others from being built.
+    farm.recipe("odd", "", "true", install, "");
+    let recipe = fs::read_to_string(farm.path("recipes/odd/recipe.toml")).expect("it is there");
+    let (url, sha256) = ("file:///nonexistent/odd-1.tar.gz", "0".repeat(64));
+    let lost = recipe.replace("directory = 'src'", &format!("url = '{url}'\nsha256 = '{sha256}'"));
+    farm.write("recipes/odd/recipe.toml", &lost);
+    farm.program("alone", "", "int main(void) { return 0; }\n");
+    assert_eq!(farm.world(&[]), outcome("alone:built odd:failed"));
+    // The beginning of a recipe builds what is in a directory.
+    farm.write(
+        "source/Makefile",
+        "all: other\ninstall:\n\tmkdir -p $(DESTDIR)$(PREFIX)/bin; cp other $(DESTDIR)$(PREFIX)/bin\n",
+    );
+    farm.write("source/other.c", "int main(void) { return 0; }\n");
+    farm.run(&["build", "new", "other", "source", "--version", "2"]).good();
+    farm.run(&["build", "new", "other", "source", "--version", "2"]).failed(2, &["there is a recipe `other` already"]);
+    let built = farm.run(&["build", "other"]).good();
+    assert!(built.out.contains("built  other  2"), "{built:?}");
     farm.run(&["build", "nobody"]).failed(3, &["there is no recipe `nobody`"]);
     farm.real.0.is_tidy();
 }

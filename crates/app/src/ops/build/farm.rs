@@ -74,16 +74,25 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
                     originals = Some(self::originals(session)?);
                 }
                 let at = order.at;
-                let prepared = prepare(session, order, originals.as_ref(), jobs)?;
+                let prepared = match prepare(session, order, originals.as_ref(), jobs) {
+                    Ok(prepared) => prepared,
+                    // Such as a source that is nowhere to be had: others are built all the same.
+                    Err(failure) => {
+                        fail(session, at, failure.chain().join(": "));
+                        settle(session, &mut waiting)?;
+                        continue;
+                    }
+                };
                 let sender: Sender<Message> = sender.clone();
                 running += 1;
-                display.begin(at, &prepared.order.why);
+                display.phase(at, "prepare");
                 scope.spawn(move || {
                     let result = Box::new(prepared.carry_out(&sender));
                     // Nobody listens any more only after a failure.
                     let _ = sender.send(Message::Ended { at, result });
                 });
             }
+            display.left(session.unsettled().len(), work(session, &takes) / u32::try_from(at_once).unwrap_or(1));
             if running == 0 {
                 return Ok(());
             }
@@ -92,6 +101,18 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
             stopped |= failed && session.wanted.fail_fast;
         }
     })
+}
+
+/// How long all builds take that may still have to be made, one after the other.
+fn work(session: &Session<'_>, takes: &BTreeMap<String, Duration>) -> Duration {
+    session.unsettled().into_iter().map(|at| takes[&session.around.graph.names[at]]).sum()
+}
+
+/// Notes that a recipe could not be built.
+fn fail(session: &mut Session<'_>, at: usize, why: String) {
+    let row = session.row(at, What::Failed, why);
+    session.around.printer.warning(&format!("{} {} could not be built: {}", row.name, row.version, row.why));
+    session.settle(at, None, row);
 }
 
 /// Decides of every recipe that is ready whether it has to be built.
@@ -401,18 +422,16 @@ fn tail(log: &Path) -> Vec<String> {
 struct Display {
     names: Vec<String>,
     running: BTreeMap<usize, &'static str>,
+    /// How many recipes are not done, and how long that takes, all of them counted.
+    left: (usize, Duration),
     bar: indicatif::ProgressBar,
 }
 
 impl Display {
     fn new(session: &Session<'_>) -> Self {
         let bar = session.around.printer.progress().busy("building");
-        Self { names: session.around.graph.names.clone(), running: BTreeMap::new(), bar }
-    }
-
-    fn begin(&mut self, at: usize, _why: &str) {
-        self.running.insert(at, "prepare");
-        self.show();
+        let names = session.around.graph.names.clone();
+        Self { names, running: BTreeMap::new(), left: (0, Duration::ZERO), bar }
     }
 
     fn phase(&mut self, at: usize, phase: &'static str) {
@@ -425,8 +444,17 @@ impl Display {
         self.show();
     }
 
+    fn left(&mut self, recipes: usize, time: Duration) {
+        self.left = (recipes, time);
+        self.show();
+    }
+
     fn show(&self) {
         let one = |(at, phase): (&usize, &&str)| format!("{} ({phase})", self.names[*at]);
-        self.bar.set_message(format!("building {}", self.running.iter().map(one).collect::<Vec<_>>().join(", ")));
+        let running: Vec<String> = self.running.iter().map(one).collect();
+        let (recipes, time) = self.left;
+        let minutes = time.as_secs().div_ceil(60);
+        let waiting = recipes.saturating_sub(running.len());
+        self.bar.set_message(format!("building {}; {waiting} wait, at most {minutes} min", running.join(", ")));
     }
 }

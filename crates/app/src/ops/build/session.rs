@@ -103,6 +103,12 @@ impl<'a> Session<'a> {
         self.rows.into_iter().flatten().collect()
     }
 
+    /// The recipes that are being built, or may have to be.
+    pub(crate) fn unsettled(&self) -> Vec<usize> {
+        let is_open = |row: &Option<Row>| row.as_ref().is_none_or(|row| row.what == What::Planned);
+        (0..self.rows.len()).filter(|&at| is_open(&self.rows[at])).collect()
+    }
+
     /// Whether nothing has been decided of a recipe yet, and everything that it needs is there.
     pub(crate) fn is_ready(&self, at: usize) -> bool {
         self.rows[at].is_none() && self.around.graph.needs[at].keys().all(|&needed| self.done[needed].is_some())
