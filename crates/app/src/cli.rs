@@ -333,7 +333,14 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = ABI_RULES)]
     Abi(AbiCommand),
     /// The main job, told in a terminal, in a store of its own
-    Tour,
+    Tour {
+        /// Build real libraries from recipes instead, and change one beneath the others; takes minutes
+        #[arg(long)]
+        from_source: bool,
+        /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
+        #[arg(long, value_name = "DIR", requires = "from_source")]
+        recipes: Option<PathBuf>,
+    },
     /// Print a script that completes arguments in a shell
     Completions { shell: clap_complete::Shell },
     /// Run the command that a launcher names

@@ -63,7 +63,8 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
         Command::Store(command) => store::run(host, printer, &command),
         Command::Source(command) => source::run(host, printer, &command),
         Command::Abi(command) => abi::run(host, printer, &command),
-        Command::Tour => tour::tour(host, printer),
+        Command::Tour { from_source: true, recipes } => tour::from_source(host, printer, recipes),
+        Command::Tour { .. } => tour::tour(host, printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "aleph", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -15,11 +15,24 @@ mod opening;
 mod pack;
 mod page;
 mod place;
+mod source;
 mod story;
 
 use std::{process::ExitCode, time::Instant};
 
 use crate::{failure::Outcome, host::Host, output::Printer};
+
+/// Tells the tour of building from source.
+pub(crate) fn from_source(host: &Host, printer: &Printer, recipes: Option<std::path::PathBuf>) -> Outcome {
+    let place = place::Place::new(host);
+    let guard = place.clear(printer)?;
+    let facts = source::tell(host, printer, &place, recipes)?;
+    drop(guard);
+    if printer.is_json() {
+        printer.answer("tour-from-source", &facts, |_| String::new());
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Tells the tour.
 pub(crate) fn tour(host: &Host, printer: &Printer) -> Outcome {
