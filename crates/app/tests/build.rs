@@ -88,6 +88,24 @@ impl Farm {
         rows.iter().map(|row| (text(row, "name"), text(row, "what"))).collect()
     }
 
+    /// Whose headers were read to build each recipe: `NAME: DEPENDENCY`, sorted.
+    fn read_headers_of(&self) -> Vec<String> {
+        let records =
+            fs::read_dir(self.real.0.store.join("builds")).expect("builds").flatten().map(|entry| entry.path());
+        let mut read = Vec::new();
+        for path in records.filter(|path| path.is_file()) {
+            let text = fs::read_to_string(path).expect("a record");
+            let record: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+            for (name, dependency) in record["dependencies"].as_object().expect("dependencies") {
+                if dependency["headers"] == true {
+                    read.push(format!("{}: {name}", record["name"].as_str().expect("a name")));
+                }
+            }
+        }
+        read.sort();
+        read
+    }
+
     #[track_caller]
     fn prints(&self, text: &str) {
         assert_eq!(self.run(&["run", "--", "prog"]).good().out.trim(), text);
@@ -163,6 +181,12 @@ fn rebuilds_stop_where_the_interface_did(who: Who) {
     sample(&farm);
     assert_eq!(farm.world(&[]), outcome("alone:built greet:built mid:built prog:built"));
     farm.real.keep();
+    // What a compiler read is known, and what a recipe says for nothing is told.
+    assert_eq!(farm.read_headers_of(), ["mid: greet", "prog: mid"]);
+    farm.program("alone", "greet", "int main(void) { return 0; }\n");
+    let told = farm.run(&["build", "alone"]).good();
+    assert!(told.err.contains("alone: it uses nothing of greet, which its recipe says it is linked to"), "{told:?}");
+    farm.program("alone", "", "int main(void) { return 0; }\n");
     let unchanged = outcome("alone:unchanged greet:unchanged mid:unchanged prog:unchanged");
     assert_eq!(farm.world(&[]), unchanged);
     farm.run(&["add", "store:prog"]).good();

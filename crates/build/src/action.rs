@@ -1,6 +1,7 @@
 //! A build that can be carried out: what makes up its `/`, its sources, and what is done.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -15,7 +16,8 @@ use aleph_sandbox::{
 
 use crate::{
     DigestError, Phase, Recipe, copy_directory, environment, phases,
-    phases::{OUT, exports},
+    phases::{HEADERS, OUT, exports},
+    prefix,
 };
 
 /// How much of one phase's output is kept, in bytes.
@@ -73,6 +75,8 @@ pub enum Ended {
 pub struct Built {
     /// The tree that was made for the recipe's prefix.
     pub tree: PathBuf,
+    /// The names of the recipes of which a compiler read headers.
+    pub headers: BTreeSet<String>,
     /// Processor time of all phases.
     pub cpu: Duration,
     /// The largest process, in KiB.
@@ -120,7 +124,10 @@ impl Action<'_> {
             return Ok(Ended::Failed { phase: phases[failed].name, end: outcome.steps[failed].end.clone() });
         }
         let cpu = |step: &StepReport| step.user + step.system;
+        let read = fs::read_to_string(self.upper().join(HEADERS.trim_start_matches('/'))).unwrap_or_default();
+        let headers = self.around.iter().filter(|name| read.contains(&format!("{}/include/", prefix(name))));
         Ok(Ended::Built(Built {
+            headers: headers.map(|name| (*name).to_owned()).collect(),
             tree: self.upper().join(format!("{OUT}{}", self.prefix).trim_start_matches('/')),
             cpu: outcome.steps.iter().map(cpu).sum(),
             peak_kib: outcome.steps.iter().map(|step| step.peak_kib).max().unwrap_or(0),

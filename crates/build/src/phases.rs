@@ -10,6 +10,10 @@ pub(crate) const SOURCES: &str = "/sources";
 pub(crate) const WORK: &str = "/build";
 /// What is installed goes below this.
 pub(crate) const OUT: &str = "/out";
+/// The names of all headers that a compiler read, a line each.
+pub(crate) const HEADERS: &str = "/used/headers";
+/// Where compilers write what they read, as they are asked to by a variable, where nobody asks them otherwise.
+const READ: &str = "/used/read";
 /// Noon of the first day that every archive format can tell: when everything is made, as far as it is told.
 const EPOCH: &str = "315576000";
 /// The recipe of the C library. Its headers and what is linked statically come with the compiler.
@@ -59,7 +63,7 @@ pub fn phases(recipe: &Recipe, with_tests: bool) -> Vec<Phase> {
 
 /// Unpacks the sources and applies patches.
 fn unpack(recipe: &Recipe, source: &str, build: &str) -> String {
-    let mut script = format!("mkdir -p {source} {OUT}\n");
+    let mut script = format!("mkdir -p {source} {OUT} /used\n");
     for (number, one) in recipe.sources.iter().enumerate() {
         let into = one.into.as_ref().map_or(source.to_owned(), |into| format!("{source}/{into}"));
         let from = format!("{SOURCES}/{number}");
@@ -131,7 +135,7 @@ fn usual(recipe: &Recipe, project: &str) -> [String; 4] {
                 "cmake -S {up} -B {WORK}/cmake -G Ninja -DCMAKE_INSTALL_PREFIX=\"$PREFIX\" -DCMAKE_INSTALL_LIBDIR:PATH=lib \
                  -DCMAKE_BUILD_TYPE=None -DCMAKE_SKIP_INSTALL_RPATH=ON -DBUILD_SHARED_LIBS=ON{configure}"
             ),
-            format!("cmake --build {WORK}/cmake --{make}"),
+            format!("cmake --build {WORK}/cmake -- -d keepdepfile{make}"),
             format!("ctest --test-dir {WORK}/cmake --output-on-failure"),
             format!("cmake --install {WORK}/cmake"),
         ],
@@ -140,7 +144,7 @@ fn usual(recipe: &Recipe, project: &str) -> [String; 4] {
                 "meson setup {WORK}/meson {up} --prefix=\"$PREFIX\" --libdir=lib --buildtype=plain \
                  --wrap-mode=nodownload{configure}"
             ),
-            format!("ninja -C {WORK}/meson{make}"),
+            format!("ninja -C {WORK}/meson -d keepdepfile{make}"),
             format!("meson test -C {WORK}/meson"),
             format!("meson install -C {WORK}/meson --no-rebuild"),
         ],
@@ -151,6 +155,8 @@ fn usual(recipe: &Recipe, project: &str) -> [String; 4] {
 /// What follows every build: what only knows where it was built goes, and debug information moves into files of its own,
 /// where verdicts and debuggers look for it.
 const FINISH: &str = r#"
+find /build -name '*.d' -type f -exec cat {} + >> /used/read
+tr -s ' \t\\' '\n' < /used/read | grep '^/' | sort -u > /used/headers || true
 test -d "$DESTDIR$PREFIX" || { echo "nothing was installed below $PREFIX"; exit 1; }
 outside=$(find "$DESTDIR" ! -type d ! -path "$DESTDIR$PREFIX/*" | head -5)
 test -z "$outside" || { echo "installed outside of $PREFIX:"; echo "$outside"; exit 1; }
@@ -218,6 +224,8 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) ->
         ("PKG_CONFIG_PATH", [list("lib/pkgconfig", ":"), list("share/pkgconfig", ":")].join(":")),
         ("CMAKE_PREFIX_PATH", homes.join(":")),
         ("ACLOCAL_PATH", list("share/aclocal", ":")),
+        // `FILE TARGET`, in GCC's terms; the target is of no use here.
+        ("SUNPRO_DEPENDENCIES", format!("{READ} read")),
         ("SOURCE_DATE_EPOCH", EPOCH.to_owned()),
         ("HOME", WORK.to_owned()),
         ("TMPDIR", "/tmp".to_owned()),

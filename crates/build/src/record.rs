@@ -53,6 +53,9 @@ pub struct Dependency {
     pub component: ComponentId,
     /// What it offered.
     pub interface: Interface,
+    /// Whether a compiler read a header of it.
+    #[serde(default)]
+    pub headers: bool,
 }
 
 /// One build.

@@ -50,7 +50,9 @@ mod tests {
         let packed = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
         let mut archive = tar::Builder::new(packed);
         for name in ["a-1/configure", "a-1/src/x.c", "./a-1/README"] {
-            archive.append_data(&mut tar::Header::new_gnu(), name, io::empty()).unwrap();
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            archive.append_data(&mut header, name, io::empty()).unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap();
         let names: Vec<String> = top_names(&path).unwrap().unwrap().into_iter().collect();

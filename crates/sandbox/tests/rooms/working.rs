@@ -244,8 +244,8 @@ fn failures_end_the_job(who: Who) {
 /// However many there are when somebody looks, all of them go; and the machine can be used by the next step.
 fn who_takes_too_much_is_ended(who: Who) {
     for ids in maps(who) {
-        let bomb = "bomb() { bomb & bomb & sleep 1; }; bomb; sleep 60";
-        let mut job = job(who, ids, &[bomb, "echo next", "echo more > /data/file; sleep 60"]);
+        let crowd = "i=0; while [ $i -lt 300 ]; do sleep 60 & i=$((i+1)); done; wait";
+        let mut job = job(who, ids, &[crowd, "echo next", "echo more > /data/file; sleep 60"]);
         job.steps[0].may_fail = true;
         job.limits = Limits { tasks: Some(200), free: None };
         let mut filled = Job { steps: vec![job.steps.pop().expect("three")], ..job.clone() };

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aleph_build::{Action, ActionSource, Built, Ended, Member, Origin, Patches, Record, Use, closure_entries};
+use aleph_build::{
+    Action, ActionSource, Built, Dependency, Ended, Member, Origin, Patches, Record, Use, closure_entries,
+};
 use aleph_sandbox::workshop::{End, Event};
 
 use super::{
@@ -249,7 +251,7 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
         component: taken.component,
         interface: taken.interface,
         exposes: taken.exposes,
-        dependencies: order.dependencies.clone(),
+        dependencies: used(order, built),
         tools: vec![around.toolchain.digest],
         kept: None,
         wall_ms: milliseconds(wall),
@@ -269,6 +271,15 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
     };
     session.records.put(record)?;
     Ok(Came { done, what, notes: taken.notes, differences })
+}
+
+/// What a build was made with, and of which of it a compiler read headers.
+fn used(order: &Order, built: &Built) -> BTreeMap<String, Dependency> {
+    let mut dependencies = order.dependencies.clone();
+    for (name, dependency) in &mut dependencies {
+        dependency.headers = built.headers.contains(name);
+    }
+    dependencies
 }
 
 /// A build with everything that it needs.
@@ -328,7 +339,7 @@ pub(super) fn prepare<'a>(
 
 /// The tree of everything that a build needs, each at its prefix.
 fn entries(session: &Session<'_>, order: &Order) -> Outcome<Vec<aleph_component::Entry>> {
-    let manifest = |(name, dependency): (&String, &aleph_build::Dependency)| {
+    let manifest = |(name, dependency): (&String, &Dependency)| {
         Ok((name.clone(), dependency.how, take::manifest(session.around.store, name, &dependency.component)?))
     };
     let all = order.dependencies.iter().map(manifest).collect::<Outcome<Vec<_>>>()?;

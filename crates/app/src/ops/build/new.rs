@@ -41,7 +41,7 @@ pub(crate) fn begin(host: &Host, printer: &Printer, recipes: &std::path::Path, b
     } else {
         archive(host, printer, begun)?
     };
-    let version = begun.version.clone().or_else(|| version(&file, &begun.name));
+    let version = begun.version.clone().or_else(|| version(&file));
     let version = version.ok_or_else(|| {
         Failure::new(format!("which version it is cannot be told from `{file}`")).with_code(2).hint("--version says it")
     })?;
@@ -74,17 +74,16 @@ fn archive(host: &Host, printer: &Printer, begun: &Begun) -> Outcome<(String, St
     Ok((format!("{place}sha256 = \"{sha256}\"\n"), file, top_names(&path)?))
 }
 
-/// The version in `NAME-1.2.tar.gz` or `NAME_1.2.orig.tar.gz`.
-fn version(file: &str, name: &str) -> Option<String> {
-    let rest = file.strip_prefix(name).unwrap_or_else(|| {
-        let at = file.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
-        &file[at.saturating_sub(1)..]
-    });
-    let rest = rest.trim_start_matches(['-', '_']).trim_start_matches('v');
+/// The version in `NAME-1.2.tar.gz`, `NAME_1.2.orig.tar.gz` or `v1.2.tar.gz`.
+fn version(file: &str) -> Option<String> {
+    let starts = |text: &str| text.strip_prefix('v').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
+    // Debian's names have a `_` before the version, and may have a `-` with a number before that.
+    let after = |mark: char| file.match_indices(mark).map(|(at, _)| &file[at + 1..]).find(|rest| starts(rest));
+    let rest = after('_').or_else(|| after('-')).or_else(|| starts(file).then_some(file))?;
+    let rest = rest.strip_prefix('v').unwrap_or(rest);
     let ends = [".orig.tar", ".tar", ".tgz", ".zip", ".crate"];
     let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
-    let version = &rest[..end];
-    version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+    Some(rest[..end].to_owned())
 }
 
 /// How it is built, as far as the names of its files tell.
@@ -112,14 +111,16 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_names() {
-        for (file, name, expected) in [
-            ("zlib-1.2.13.tar.gz", "zlib", Some("1.2.13")),
-            ("jq_1.6.orig.tar.gz", "jq", Some("1.6")),
-            ("libuv1_1.44.2.orig.tar.gz", "libuv", None),
-            ("v2.0.tar.xz", "thing", Some("2.0")),
-            ("thing.tar.xz", "thing", None),
+        for (file, expected) in [
+            ("zlib-1.2.13.tar.gz", Some("1.2.13")),
+            ("jq_1.6.orig.tar.gz", Some("1.6")),
+            ("gcc-12_12.2.0.orig.tar.gz", Some("12.2.0")),
+            ("libuv1_1.44.2.orig.tar.gz", Some("1.44.2")),
+            ("v2.0.tar.xz", Some("2.0")),
+            ("thing-v3.tgz", Some("3")),
+            ("thing.tar.xz", None),
         ] {
-            assert_eq!(version(file, name).as_deref(), expected, "{file}");
+            assert_eq!(version(file).as_deref(), expected, "{file}");
         }
     }
 }

@@ -243,10 +243,11 @@ impl<'a> Session<'a> {
         Ok(self.records.put(Record { built_at_ms: Host::now_ms(), ..record })?)
     }
 
-    /// The last build that differs only in what it was linked to.
+    /// The last build that differs only in what it was linked to. What was kept counts as it was built: verdicts are not put on
+    /// top of each other.
     fn candidate(&self, keys: &KeyParts) -> Option<&Record> {
         let is_there = |record: &&Record| self.around.store.component_row(&record.component).is_ok();
-        let same = |record: &&Record| record.keys.any_linked == keys.any_linked;
+        let same = |record: &&Record| record.kept.is_none() && record.keys.any_linked == keys.any_linked;
         self.records.all().filter(same).filter(is_there).max_by_key(|record| record.built_at_ms)
     }
 
@@ -286,7 +287,7 @@ impl<'a> Session<'a> {
         let one = |other: usize| {
             let done = self.done[other]?;
             let how = graph.needs[at].get(&other).copied().unwrap_or(Use::Indirect);
-            let dependency = Dependency { how, component: done.component, interface: done.interface };
+            let dependency = Dependency { how, component: done.component, interface: done.interface, headers: false };
             Some((graph.names[other].clone(), dependency))
         };
         graph.closure(at).into_iter().filter_map(one).collect()

@@ -43,8 +43,12 @@ pub(crate) fn take(
     let (staged, mut notes, others) = staged(store, &staging, from, built)?;
     let (manifest, recipe) = (staged.manifest.clone(), from.recipe);
     if let Some(native) = &manifest.native {
-        let unused = recipe.needs.linked.iter().filter(|name| !native.slots.contains_key(*name));
-        notes.extend(unused.map(|name| format!("it is not linked to {name}, which its recipe says it is")));
+        for name in recipe.needs.linked.iter().filter(|name| !native.slots.contains_key(*name)) {
+            notes.push(match built.headers.contains(name) {
+                true => format!("it reads headers of {name}, and is not linked to it, as its recipe says"),
+                false => format!("it uses nothing of {name}, which its recipe says it is linked to"),
+            });
+        }
         notes.extend(native.fixed.iter().map(|why| format!("{why}: it is rebuilt where others are relinked")));
     }
     let same = match before {
