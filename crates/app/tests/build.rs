@@ -176,6 +176,27 @@ fn what_is_copied_in_counts_with_its_content() {
     farm.prints("fixed");
 }
 
+/// What was relinked by a verdict and comes out otherwise when it is built is no secret.
+#[test]
+fn a_rebuild_that_offers_something_else_raises_an_alarm() {
+    let farm = Farm::new(Who::Self_);
+    farm.library("greet", "", HEADER, &greet("hello", ""));
+    farm.library(
+        "mid",
+        "greet",
+        "const char *middle(void);\n",
+        "#include <greet.h>\nconst char *middle(void) { struct greeting g; return greet(&g); }\n\
+         #ifdef GREET_2\nint newer(void) { return 2; }\n#endif\n",
+    );
+    assert_eq!(farm.world(&[]), outcome("greet:built mid:built"));
+    farm.library("greet", "", &format!("{HEADER}#define GREET_2 1\n"), &greet("hello", ""));
+    assert_eq!(farm.world(&[]), outcome("greet:built mid:relinked"));
+    let alarm = farm.run(&["build", "mid", "--confirm"]);
+    assert_eq!(alarm.code, Some(1), "{alarm:?}");
+    assert!(alarm.out.contains("mid: built with what it was linked to, it offers something else"), "{alarm:?}");
+    assert_eq!(farm.world(&["--confirm"]), outcome("greet:unchanged mid:unchanged"));
+}
+
 fn rebuilds_stop_where_the_interface_did(who: Who) {
     let farm = Farm::new(who);
     sample(&farm);
