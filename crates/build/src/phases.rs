@@ -179,7 +179,10 @@ find . -type f -print | while read -r file; do
     strip -g "$file"
     chmod "$writable" "$file"
 done
-find . -name '*.a' -type f -exec strip -g -D {} +
+# What is called so may be a linker's script.
+find . -name '*.a' -type f -print | while read -r file; do
+    case $(head -c 7 "$file") in '!<arch>') strip -g -D "$file" ;; esac
+done
 cd /
 rm -rf /build /sources
 "#;
