@@ -127,8 +127,9 @@ pub(crate) struct BuildArguments {
     /// Build what is linked to something else than it was built with, with that: it should offer the same
     #[arg(long)]
     pub(crate) confirm: bool,
-    /// Take nothing from the host: what is built is linked to a C library that is built, too
-    #[arg(long)]
+    /// Take nothing from the host: what is built is linked to a C library that is built, too. A C library that was built
+    /// cannot be linked yet
+    #[arg(long, hide = true)]
     pub(crate) closed: bool,
     /// Begin nothing more once a build has failed
     #[arg(long)]
