@@ -200,6 +200,9 @@ fn a_rebuild_that_offers_something_else_raises_an_alarm() {
 fn rebuilds_stop_where_the_interface_did(who: Who) {
     let farm = Farm::new(who);
     sample(&farm);
+    // Before there are any tools, or anything else that was built.
+    farm.run(&["import", "--prefix", "/p", "--name", "p", "--version", "1", "recipes"]).good();
+    assert_eq!(farm.world(&["-n"]), outcome("alone:planned greet:planned mid:planned prog:planned"));
     assert_eq!(farm.world(&[]), outcome("alone:built greet:built mid:built prog:built"));
     farm.real.keep();
     // What a compiler read is known, and what a recipe says for nothing is told.

@@ -181,13 +181,17 @@ impl Action<'_> {
     }
 
     fn step(&self, phase: &Phase) -> Step {
-        let script = format!("{}set -e\n{}", exports(self.recipe), phase.script);
-        let mut step = Step::new(phase.name, ["/bin/sh", "-c", &script]);
+        let mut step = Step::new(phase.name, ["/bin/sh", "-c", &self.script(phase)]);
         step.env = self.variables().into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         step.cwd = PathBuf::from(&phase.directory);
         step.timeout = Some(self.timeout);
         step.output = OUTPUT;
         step
+    }
+
+    /// What is done in a phase, as shell, with the recipe's own variables.
+    pub fn script(&self, phase: &Phase) -> String {
+        format!("{}set -e\n{}", exports(self.recipe), phase.script)
     }
 
     /// The environment of all phases.

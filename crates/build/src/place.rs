@@ -19,7 +19,7 @@ pub fn prefix(name: &str) -> String {
 
 /// Another prefix of the same length for the same component: what is built for both must differ in nothing but known places.
 pub fn other_prefix(name: &str) -> String {
-    prefix(name).replacen("/aleph/", "/moved/", 1)
+    prefix(name).replacen(ROOT, "moved", 1)
 }
 
 /// A component that is there while something is built.

@@ -127,7 +127,10 @@ impl Tree {
             };
             found.fixed = found.fixed.take().or(why);
         }
-        found.holes.extend(searched.holes);
+        // A program's own dynamic linker is below the prefix, too: that place is known already.
+        let known: Vec<Range<u64>> = found.holes.iter().filter(|hole| hole.path == *path).map(place).collect();
+        let is_new = |hole: &Hole| known.iter().all(|known| !known.contains(&hole.offset));
+        found.holes.extend(searched.holes.into_iter().filter(is_new));
         let size = bytes.len() as u64;
         builder.file(path.clone(), (mode, aleph_component::Owner::default(), size), &mut &*bytes, &mut |_| ())?;
         Ok(())
@@ -140,6 +143,10 @@ impl Tree {
         let directory = path.parent().unwrap_or_default().trim_end_matches("__pycache__");
         self.has(&format!("{directory}{module}.py")) || self.has(&format!("{directory}/{module}.py"))
     }
+}
+
+fn place(hole: &Hole) -> Range<u64> {
+    hole.offset..hole.offset + hole.length
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NativeError> {

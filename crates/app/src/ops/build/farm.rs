@@ -81,6 +81,7 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
                     // Such as a source that is nowhere to be had: others are built all the same.
                     Err(failure) => {
                         fail(session, at, failure.chain().join(": "));
+                        stopped |= session.wanted.fail_fast;
                         settle(session, &mut waiting)?;
                         continue;
                     }

@@ -53,7 +53,7 @@ pub(crate) struct Wanted {
     pub(crate) confirm: bool,
     /// Whether everything is linked to a C library that is built, too.
     pub(crate) closed: bool,
-    /// Whether a recipe whose last build failed stops everything.
+    /// Whether nothing more is begun once a build has failed.
     pub(crate) fail_fast: bool,
 }
 

@@ -28,14 +28,12 @@ impl Scratch {
         fs::create_dir_all(&parent)?;
         let path = parent.join(format!("{name}-{}", std::process::id()));
         aleph_store::remove_tree(&path)?;
-        let held = File::create(path.with_extension(LOCK))?;
+        let held = File::create(lock_of(&path))?;
         held.try_lock().map_err(std::io::Error::from)?;
         fs::create_dir(&path)?;
         Ok(Self { path, keep: false, held })
     }
-}
 
-impl Scratch {
     /// Holds it also for the program that this process becomes.
     pub(crate) fn hold_on(&self) -> Outcome<()> {
         Ok(rustix::io::fcntl_setfd(&self.held, rustix::io::FdFlags::empty())?)
@@ -48,11 +46,18 @@ impl Drop for Scratch {
             // What cannot be removed now is when somebody builds next.
             let _ = aleph_store::remove_tree(&self.path);
         }
-        let _ = fs::remove_file(self.path.with_extension(LOCK));
+        let _ = fs::remove_file(lock_of(&self.path));
     }
 }
 
-const LOCK: &str = "lock";
+const LOCK: &str = ".lock";
+
+/// The lock beside a directory. Its name may have dots of its own.
+fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(LOCK);
+    name.into()
+}
 
 /// Removes what builds left that were killed.
 pub(crate) fn clean(store: &Store) -> Outcome<()> {
@@ -62,8 +67,9 @@ pub(crate) fn clean(store: &Store) -> Outcome<()> {
     };
     for entry in entries {
         let lock = entry?.path();
-        if lock.extension().is_some_and(|extension| extension == LOCK) && is_free(&lock) {
-            aleph_store::remove_tree(&lock.with_extension(""))?;
+        let directory = lock.to_str().and_then(|path| path.strip_suffix(LOCK)).map(PathBuf::from);
+        if let Some(directory) = directory.filter(|_| is_free(&lock)) {
+            aleph_store::remove_tree(&directory)?;
             fs::remove_file(&lock)?;
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn enter_build(session: &Session<'_>, order: Order) -> Outcome<Infall
     }
     let mut names = Vec::new();
     for phase in action.phases() {
-        let _ = writeln!(script, "{}() {{ (\nset -e\ncd {}\n{}\n) }}", phase.name, phase.directory, phase.script);
+        let _ = writeln!(script, "{}() {{ (\ncd {}\n{}\n) }}", phase.name, phase.directory, action.script(&phase));
         names.push(phase.name);
     }
     let _ = writeln!(script, "PS1='{name}:\\w# '\necho 'phases: {}'", names.join(", "));

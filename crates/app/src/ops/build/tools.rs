@@ -34,7 +34,7 @@ fn name(tools: &Tools) -> Outcome<ViewName> {
     Ok(format!("{PREFIX}{}", &digest[..16]).parse()?)
 }
 
-/// The view of the tools, made if it is not there; brought up to date if that is wanted.
+/// The view of the tools, made if it is not there; brought up to date if that is wanted. A dry run goes on without one.
 pub(crate) fn toolchain(
     host: &Host,
     printer: &Printer,
@@ -44,7 +44,11 @@ pub(crate) fn toolchain(
 ) -> Outcome<Toolchain> {
     let name = name(tools)?;
     let views = Views::new(store);
-    if update || views.get(&name)?.map(|view| view.current_number()).transpose()?.flatten().is_none() {
+    let is_there = views.get(&name)?.map(|view| view.current_number()).transpose()?.flatten().is_some();
+    if host.global.dry_run && !is_there {
+        return Ok(Toolchain { layers: Vec::new(), digest: Hasher::new().finish(), _held: None });
+    }
+    if update || !is_there {
         make(host, printer, tools, &name)?;
     }
     let view = views.get(&name)?.ok_or_else(|| no_view(&name))?;
