@@ -134,6 +134,14 @@ mod tests {
     }
 
     #[test]
+    fn in_a_closed_world_all_are_linked_to_the_c_library() {
+        let mut tree = tree("zlib:\nruntime:\nlibc:");
+        tree.tools.closed = ["runtime", "libc"].map(str::to_owned).into();
+        let graph = Graph::new(&tree.closed(), &["zlib".to_owned()]).unwrap();
+        assert_eq!(graph.names, ["libc", "runtime", "zlib"]);
+    }
+
+    #[test]
     fn what_cannot_be_ordered_is_named() {
         let unknown = Graph::new(&tree("a: b"), &["a".to_owned()]).unwrap_err();
         assert_eq!(unknown.to_string(), "there is no recipe `b`, which a needs");

@@ -56,7 +56,7 @@ pub struct Tools {
     #[serde(default)]
     pub host: Vec<String>,
     /// Recipes that all others are linked to in a closed world, in which nothing comes from the host: the C library and the
-    /// compiler's.
+    /// compiler's, each linked to those after it.
     #[serde(default)]
     pub closed: Vec<String>,
 }
@@ -86,16 +86,16 @@ pub enum TreeError {
 }
 
 impl RecipeTree {
-    /// The same tree as a closed world: everything is linked to [`Tools::closed`] but these themselves, and the host brings
-    /// nothing.
+    /// The same tree as a closed world: everything is linked to [`Tools::closed`], these each to those that follow it there, and
+    /// the host brings nothing.
     pub fn closed(mut self) -> Self {
-        let closed = std::mem::take(&mut self.tools.closed);
+        let closed = &self.tools.closed;
         self.tools.host.clear();
         for located in self.recipes.values_mut() {
+            let at = closed.iter().position(|name| *name == located.recipe.name);
             let linked = &mut located.recipe.needs.linked;
-            if !closed.contains(&located.recipe.name) {
-                linked.extend(closed.iter().filter(|name| !linked.contains(name)).cloned().collect::<Vec<_>>());
-            }
+            let below = &closed[at.map_or(0, |at| at + 1)..];
+            linked.extend(below.iter().filter(|name| !linked.contains(name)).cloned().collect::<Vec<_>>());
         }
         self
     }

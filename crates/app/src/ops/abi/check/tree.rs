@@ -55,7 +55,7 @@ impl Tree {
     }
 
     /// The names of native packages, where they are in the store, with their links; and the interpreter, which programs
-    /// have in a hole, where it is on every system.
+    /// have in a hole, where it is on every system and where it was when they were built.
     pub(super) fn of_natives(store: &Store, generation: &Generation) -> Outcome<Self> {
         let natives: Vec<&Pinned> = generation.packages.iter().filter(|package| package.is_native()).collect();
         let root = |package: &Pinned| {
@@ -85,8 +85,12 @@ impl Tree {
             for (soname, path) in native.offers.iter().filter(|(soname, _)| soname.starts_with("ld-linux")) {
                 let real = format!("/{root}/{path}");
                 tree.directories.extend(real.rsplit_once('/').map(|(directory, _)| directory.to_owned()));
-                for directory in ["lib64", "lib"] {
-                    tree.add(format!("{directory}/{soname}"), Name::Link(real.clone()));
+                let prefix = native.prefix.trim_matches('/');
+                let built = format!("{prefix}/{path}");
+                for place in
+                    ["lib64", "lib"].map(|directory| format!("{directory}/{soname}")).into_iter().chain([built])
+                {
+                    tree.add(place, Name::Link(real.clone()));
                 }
             }
         }
