@@ -1,8 +1,11 @@
 //! The arguments. The doc comments are the help. What a subcommand takes is only made up when it is the one: `run` is to
 //! start quickly.
 
+mod audit;
+
 use std::path::PathBuf;
 
+pub(crate) use self::audit::{AuditArguments, AuditCommand, BillFormat, QuarantineArguments};
 use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, builder::Resettable};
 
 /// One store for every package, views into it for every user and project, and updates that relink instead of rebuild.
@@ -333,6 +336,8 @@ pub(crate) enum Command {
     /// Look at what binaries promise, and judge what their consumers need when they change
     #[command(subcommand, after_help = ABI_RULES)]
     Abi(AbiCommand),
+    /// Ask the store what is affected by known weaknesses, who uses it, and what mends it
+    Audit(AuditArguments),
     /// The main job, told in a terminal, in a store of its own
     Tour {
         /// Build real libraries from recipes instead, and change one beneath the others; takes minutes
@@ -395,6 +400,8 @@ pub(crate) enum StoreCommand {
     Gc,
     /// Make the database anew and fetch damaged files again
     Repair,
+    /// Keep a component out of new generations and builds
+    Quarantine(QuarantineArguments),
     /// List the native packages that are not linked to what they were made with
     Relinked,
 }

@@ -195,11 +195,14 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// `1 package`, `2 packages`, `3 libraries`.
+/// `1 package`, `2 packages`, `3 libraries`, `4 processes`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        return format!("1 {noun}");
+    }
     match noun.strip_suffix("ry") {
-        _ if number == 1 => format!("1 {noun}"),
         Some(stem) => format!("{number} {stem}ries"),
+        None if noun.ends_with("ss") => format!("{number} {noun}es"),
         None => format!("{number} {noun}s"),
     }
 }
@@ -226,7 +229,10 @@ mod tests {
     #[test]
     fn lengths_and_tables_read_well() {
         assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(1 << 30)], ["0 B", "1023 B", "1.5 KiB", "1.0 GiB"]);
-        assert_eq!((count(1, "package"), count(2, "package")), ("1 package".to_owned(), "2 packages".to_owned()));
+        assert_eq!(
+            [count(1, "package"), count(2, "package"), count(2, "process")],
+            ["1 package", "2 packages", "2 processes"]
+        );
         let rows = [vec!["a".to_owned(), "b".to_owned()], vec!["aaa".to_owned(), String::new()]];
         assert_eq!(table(&rows), "a    b\naaa");
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aleph_component::{ComponentId, Digest, Linked, Manifest, PackageId, StoreName};
-use rusqlite::{Connection, OptionalExtension as _};
+use aleph_component::{ComponentId, Digest, Kind, Linked, Manifest, PackageId, Source, StoreName};
+use rusqlite::{Connection, OptionalExtension as _, types::Type};
 
 use crate::{Origin, Store, StoreError, db::digest, error::Context, layout::META};
 
@@ -18,6 +18,10 @@ pub struct ComponentRow {
     pub version: String,
     /// Its architecture.
     pub architecture: String,
+    /// What it was made from.
+    pub kind: Kind,
+    /// The source package that it was built from.
+    pub source: Source,
     /// The length of its files, in bytes.
     pub size: u64,
 }
@@ -192,8 +196,10 @@ fn component_rows(
     clause: &str,
     parameters: impl rusqlite::Params,
 ) -> rusqlite::Result<Vec<ComponentRow>> {
-    let sql =
-        format!("SELECT id, name, version, architecture, size FROM component {clause} ORDER BY name, version, id");
+    let sql = format!(
+        "SELECT id, name, version, architecture, kind, source_name, source_version, size FROM component {clause}
+         ORDER BY name, version, id"
+    );
     db.prepare_cached(&sql)?
         .query_map(parameters, |row| {
             Ok(ComponentRow {
@@ -201,7 +207,10 @@ fn component_rows(
                 name: row.get(1)?,
                 version: row.get(2)?,
                 architecture: row.get(3)?,
-                size: row.get::<_, i64>(4)?.unsigned_abs(),
+                kind: serde_json::from_value(row.get::<_, String>(4)?.into())
+                    .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, Box::new(error)))?,
+                source: Source { name: row.get(5)?, version: row.get(6)? },
+                size: row.get::<_, i64>(7)?.unsigned_abs(),
             })
         })?
         .collect()

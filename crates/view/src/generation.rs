@@ -1,6 +1,6 @@
 //! One immutable state of a view, as it is written to disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use aleph_component::{ComponentId, Digest, PackageId, TreeId};
 use serde::{Deserialize, Serialize};
@@ -148,5 +148,30 @@ impl Generation {
     /// All trees, topmost first.
     pub fn trees(&self) -> Vec<TreeId> {
         self.capture.map(|capture| capture.tree).into_iter().chain(self.layers.trees()).collect()
+    }
+
+    /// The shortest way over bindings from anything asked for to the package with this key, both included; empty if there is
+    /// none.
+    pub fn way_to(&self, key: &str) -> Vec<String> {
+        let by_key: BTreeMap<String, &Pinned> = self.packages.iter().map(|package| (package.key(), package)).collect();
+        let requested = by_key.iter().filter(|(_, package)| package.requested);
+        let mut came_from: BTreeMap<&str, Option<&str>> = requested.map(|(key, _)| (key.as_str(), None)).collect();
+        let mut todo: VecDeque<&str> = came_from.keys().copied().collect();
+        while let Some(at) = todo.pop_front().filter(|_| !came_from.contains_key(key)) {
+            for provider in by_key.get(at).into_iter().flat_map(|package| package.slots.values()) {
+                if !came_from.contains_key(provider.as_str()) {
+                    came_from.insert(provider, Some(at));
+                    todo.push_back(provider);
+                }
+            }
+        }
+        let mut way = Vec::new();
+        let mut next = came_from.contains_key(key).then_some(key);
+        while let Some(at) = next {
+            way.push(at.to_owned());
+            next = came_from.get(at).copied().flatten();
+        }
+        way.reverse();
+        way
     }
 }

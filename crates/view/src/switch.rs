@@ -333,6 +333,11 @@ impl View {
         self.claim(&[number]).is_none()
     }
 
+    /// The file that programs which run in a generation hold open ([`Views::hold`]).
+    pub fn held_file(&self, number: u32) -> PathBuf {
+        self.generation_directory(number).join("run.json")
+    }
+
     /// Keeps programs from starting in these generations while what is returned lives. Nothing if one runs there, or might.
     fn claim(&self, numbers: &[u32]) -> Option<Vec<fs::File>> {
         let mut claims = Vec::new();

@@ -8,7 +8,13 @@ use serde::Serialize;
 use crate::{
     failure::{DAMAGED, Failure, Outcome},
     host::Host,
-    ops::abi::impact,
+    ops::{
+        abi::impact,
+        audit::{
+            journal::{self, Deed},
+            quarantine,
+        },
+    },
     output::{Printer, bold, count, red, table},
 };
 
@@ -95,9 +101,16 @@ pub(crate) fn rollback(host: &Host, printer: &Printer, wanted: Option<u32>) -> O
         return Err(ViewError::NoGeneration { view: view.record.name.clone(), number }.into());
     }
     let target = view.generation(number)?;
+    // The way back is always open.
+    let components = target.packages.iter().map(|package| package.component).collect();
+    let held = quarantine::held(&store, &components).unwrap_or_else(|failure| vec![failure.chain().join(": ")]);
+    held.iter().for_each(|held| printer.warning(held));
     if !host.global.dry_run {
         let lock = host.lock(&store, "rolling back", printer)?;
         view.switch(&lock, number)?;
+        let what = format!("generation {from} -> {number}");
+        let deed = Deed { did: "rollback", view: Some(view.record.name.as_str()), what };
+        journal::try_to_record(host, printer, &store, &lock, deed);
         crate::ops::project::follow(host, &view, &target)?;
     }
     let verb = if host.global.dry_run { "would go back" } else { "went back" };

@@ -11,6 +11,7 @@ use crate::{
     host::Host,
     ops::{
         archives::{self, Archive},
+        audit::journal::{self, Deed},
         timings::Timings,
         trees::{self, Taken, Trees},
     },
@@ -40,6 +41,8 @@ fn native(host: &Host, printer: &Printer, trees: &Trees) -> Outcome {
     let mut timings = Timings::default();
     let mut lock = host.lock(&store, "importing", printer)?;
     let taken = timings.measure("import", || trees::import(host, printer, &store, &mut lock, trees))?;
+    let named = taken.iter().map(|taken| format!("{} {}", taken.manifest.name, taken.manifest.version)).collect();
+    journal::record(host, &store, &lock, imported(named))?;
     drop(lock);
     taken.iter().for_each(|taken| warn(printer, taken));
     let rows: Vec<serde_json::Value> = taken.iter().map(row).collect();
@@ -84,6 +87,11 @@ fn describe(taken: &Taken) -> String {
     text
 }
 
+/// What is put on record of an import.
+fn imported(named: Vec<String>) -> Deed<'static> {
+    Deed { did: "import", view: None, what: named.join(", ") }
+}
+
 /// How many components are told one by one.
 const MOST: usize = 12;
 
@@ -110,6 +118,9 @@ fn archives(host: &Host, printer: &Printer, files: &[PathBuf]) -> Outcome {
         let row = store.component_row(id)?;
         rows.push(json!({ "file": file, "component": id, "name": row.name, "version": row.version, "architecture": row.architecture, "bytes": row.size }));
     }
+    let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let named = rows.iter().map(|row| format!("{} {}", text(row, "name"), text(row, "version"))).collect();
+    journal::record(host, &store, &lock, imported(named))?;
     // Not before: what nothing needs yet may be collected as soon as the lock is free.
     drop(lock);
     let data = json!({ "imported": rows, "timings_ms": timings });

@@ -2,6 +2,7 @@
 
 mod abi;
 mod add;
+mod audit;
 mod build;
 mod changed;
 mod history;
@@ -10,6 +11,7 @@ mod init;
 mod list;
 mod picture;
 mod policy;
+mod quarantine;
 mod run;
 mod search;
 mod show;
@@ -63,6 +65,7 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
         Command::Store(command) => store::run(host, printer, &command),
         Command::Source(command) => source::run(host, printer, &command),
         Command::Abi(command) => abi::run(host, printer, &command),
+        Command::Audit(arguments) => audit::run(host, printer, &arguments),
         Command::Tour { from_source: true, recipes } => tour::from_source(host, printer, recipes),
         Command::Tour { .. } => tour::tour(host, printer),
         Command::Completions { shell } => {

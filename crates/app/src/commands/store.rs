@@ -12,6 +12,7 @@ use crate::{
     host::Host,
     ops::{
         self,
+        audit::journal::{self, Deed},
         relinked::{Moved, Relinked},
     },
     output::{Printer, bold, bytes, count, green, red, table},
@@ -23,6 +24,7 @@ pub(crate) fn run(host: &Host, printer: &Printer, command: &StoreCommand) -> Out
         StoreCommand::Verify => verify(host, printer),
         StoreCommand::Gc => gc(host, printer),
         StoreCommand::Repair => repair(host, printer),
+        StoreCommand::Quarantine(arguments) => super::quarantine::quarantine(host, printer, arguments),
         StoreCommand::Relinked => relinked(host, printer),
     }
 }
@@ -141,6 +143,8 @@ fn gc(host: &Host, printer: &Printer) -> Outcome {
     let report = store.gc(&mut lock, &roots, host.global.dry_run)?;
     if !host.global.dry_run {
         ops::build::forget_gone(&store)?;
+        let what = format!("{}, {}", count(report.components.len(), "component"), bytes(report.bytes));
+        journal::try_to_record(host, printer, &store, &lock, Deed { did: "gc", view: None, what });
     }
     let data = json!({
         "removed_components": report.components, "removed_packages": report.packages, "removed_trees": report.trees,

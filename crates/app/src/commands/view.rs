@@ -11,6 +11,7 @@ use crate::{
     failure::{Failure, Outcome},
     host::Host,
     ops,
+    ops::audit::journal::{self, Deed},
     output::{Printer, bold, count, red, table},
 };
 
@@ -186,6 +187,12 @@ fn prune(host: &Host, printer: &Printer, keep: usize) -> Outcome {
             false => printer.note(&format!("programs run in generation {number}: it stays")),
         }
     }
+    if !host.global.dry_run && !forgotten.is_empty() {
+        let numbers: Vec<String> = forgotten.iter().map(u32::to_string).collect();
+        let what = format!("generations {}", numbers.join(", "));
+        let deed = Deed { did: "forget", view: Some(view.record.name.as_str()), what };
+        journal::try_to_record(host, printer, &store, &lock, deed);
+    }
     let verb = if host.global.dry_run { "would forget" } else { "forgot" };
     printer.answer("prune", &forgotten, |forgotten| {
         format!("{verb} {} of {}", count(forgotten.len(), "generation"), view.record.name)
@@ -204,6 +211,11 @@ fn delete(host: &Host, printer: &Printer) -> Outcome {
     let goes = if host.global.dry_run { !ops::roots::is_used(&view)? } else { view.delete(&store, &lock)? };
     if !goes {
         return Err(Failure::new(format!("programs run in view `{}`: it stays", record.name)).hint("end them first"));
+    }
+    if !host.global.dry_run {
+        let deed =
+            Deed { did: "delete", view: Some(record.name.as_str()), what: "with all its generations".to_owned() };
+        journal::try_to_record(host, printer, &store, &lock, deed);
     }
     let verb = if host.global.dry_run { "would delete" } else { "deleted" };
     printer.answer("delete", &record, |record| format!("{verb} view {}", record.name));

@@ -1,9 +1,6 @@
 //! `aleph why`.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, process::ExitCode};
 
 use aleph_view::{Generation, Pinned, Policy, View};
 use serde::Serialize;
@@ -101,7 +98,7 @@ fn explain(told: &Told<'_>, package: &Pinned, relinked: &Relinked<'_>) -> Outcom
         bindings,
         package: key.clone(),
         version: package.version.clone(),
-        chain: shortest(&by_key, &key),
+        chain: generation.way_to(&key),
         bound_by: bound_by.collect(),
     })
 }
@@ -142,32 +139,6 @@ impl Told<'_> {
             _ => "the solver's choice".to_owned(),
         }
     }
-}
-
-/// The shortest way over bindings from anything asked for to `goal`; empty if there is none.
-fn shortest(packages: &BTreeMap<String, &Pinned>, goal: &str) -> Vec<String> {
-    let requested = packages.iter().filter(|(_, package)| package.requested);
-    let mut came_from: BTreeMap<String, Option<String>> = requested.map(|(key, _)| (key.clone(), None)).collect();
-    let mut todo: VecDeque<String> = came_from.keys().cloned().collect();
-    while let Some(key) = todo.pop_front() {
-        if key == goal {
-            let mut chain = vec![key.clone()];
-            let mut at = key;
-            while let Some(Some(parent)) = came_from.get(&at) {
-                chain.push(parent.clone());
-                at = parent.clone();
-            }
-            chain.reverse();
-            return chain;
-        }
-        for provider in packages.get(&key).into_iter().flat_map(|package| package.slots.values()) {
-            if !came_from.contains_key(provider) {
-                came_from.insert(provider.clone(), Some(key.clone()));
-                todo.push_back(provider.clone());
-            }
-        }
-    }
-    Vec::new()
 }
 
 fn describe(answer: &Answer) -> String {

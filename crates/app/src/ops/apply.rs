@@ -17,6 +17,10 @@ use super::{
         stored::Stored,
     },
     archives::{self, Archive},
+    audit::{
+        journal::{self, Deed},
+        quarantine,
+    },
     compose, native,
     plan::{Chosen, Plan},
     scripts,
@@ -50,8 +54,15 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Makes it current.
-    pub(crate) fn switch(self) -> Outcome<Applied> {
+    pub(crate) fn switch(self, host: &Host, store: &Store) -> Outcome<Applied> {
         let Self { view, generation, impact, mut timings, lock, .. } = self;
+        let from = generation.parent.map_or_else(String::new, |parent| format!("{parent} -> "));
+        let deed = Deed {
+            did: "switch",
+            view: Some(view.record.name.as_str()),
+            what: format!("generation {from}{}: {}", generation.number, generation.reason),
+        };
+        timings.measure("switch", || journal::record(host, store, &lock, deed))?;
         timings.measure("switch", || view.switch(&lock, generation.number))?;
         Ok(Applied { view, generation, impact, timings })
     }
@@ -79,6 +90,7 @@ pub(crate) fn prepare(host: &Host, printer: &Printer, store: &Store, plan: &Plan
     }
     view.forget_trials(store, &lock)?;
     let components = timings.measure("import", || import(host, printer, store, &mut lock, &plan.chosen, &paths))?;
+    quarantine::refuse(store, plan.chosen.iter().map(|chosen| chosen.name.as_str()).zip(&components))?;
     let pinned = timings.measure("link", || linked(store, &mut lock, &plan.chosen, &components))?;
     if let Some(wrong) = plan.locked.iter().find(|locked| !pinned.iter().any(|p| p.id == locked.id)) {
         let message = format!("{} came out with another id than aleph.lock has: {}", wrong.name, wrong.id);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aleph_component::ComponentId;
 use aleph_exchange::apt::solve::Upgrade;
 use aleph_link::{Hold, Member};
 use aleph_store::Store;
@@ -13,6 +14,7 @@ use super::{
         moved,
     },
     apply::{self, Applied},
+    audit::quarantine,
     checked::{self, Checking},
     cost::Cost,
     foreign, local,
@@ -130,6 +132,10 @@ fn carry_out(
 /// What a plan means, as far as what it brings is in the store.
 fn planned_impact(host: &Host, store: Option<&Store>, plan: &Plan) -> Outcome<Impact> {
     let Some(store) = store else { return Ok(Impact::default()) };
+    let stored = |chosen: &Chosen| store.component_of_archive(&chosen.archive);
+    let stored: Vec<Option<ComponentId>> = plan.chosen.iter().map(stored).collect::<Result<_, _>>()?;
+    let stored = plan.chosen.iter().zip(&stored).filter_map(|(chosen, id)| Some((chosen.name.as_str(), id.as_ref()?)));
+    quarantine::refuse(store, stored)?;
     let held = plan.before.as_ref().map(|before| impact::holding(&before.packages)).unwrap_or_default();
     let foreign = plan.chosen.iter().filter(|chosen| !chosen.is_native());
     let one = |chosen: &Chosen| Ok((chosen.key(), store.component_of_archive(&chosen.archive)?));

@@ -47,7 +47,9 @@ enum Step {
 /// Moves the view to a generation if it passes its checks. If it does not, and an update is to blame, finds the one change
 /// that is, pins that back, and moves to what is left.
 pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> Outcome<(Plan, Applied)> {
-    let Some(mut failed) = checking.run(&plan, &prepared)? else { return Ok((plan, prepared.switch()?)) };
+    let Some(mut failed) = checking.run(&plan, &prepared)? else {
+        return Ok((plan, prepared.switch(checking.host, checking.store)?));
+    };
     let (mut plan, mut prepared) = (plan, prepared);
     for _ in 0..MOST {
         let stays = stays(&failed, &plan);
@@ -76,7 +78,7 @@ pub(crate) fn take(checking: &Checking<'_>, plan: Plan, prepared: Prepared) -> O
         }
         prepared = apply::prepare(checking.host, checking.printer, checking.store, &plan)?;
         match checking.run(&plan, &prepared)? {
-            None => return Ok((plan, prepared.switch()?)),
+            None => return Ok((plan, prepared.switch(checking.host, checking.store)?)),
             Some(other) => failed = other,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod abi;
 pub(crate) mod apply;
 pub(crate) mod archives;
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod change;
 pub(crate) mod checked;

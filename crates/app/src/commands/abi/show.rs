@@ -6,16 +6,14 @@ use aleph_abi::{
     demangle,
     elf::{Binding, Facts, FileKind, Inclusion, Symbol, SymbolKind, Visibility},
 };
+use aleph_audit::crates::{self, Crate};
 use serde_json::{Value, json};
 
 use super::UNKNOWN;
 use crate::{
     failure::Outcome,
     host::Host,
-    ops::abi::{
-        auditable::{Crate, crates},
-        side::{Binary, Finder, Keep},
-    },
+    ops::abi::side::{Binary, Finder, Keep},
     output::{Printer, bold, count, table, yellow},
 };
 
@@ -124,7 +122,7 @@ fn included(inclusion: &Inclusion) -> Value {
         Inclusion::GoModule { path, version } => json!({ "go_module": path, "version": version }),
         Inclusion::RustCrates { packed } => {
             let pair = |one: Crate| json!({ "name": one.name, "version": one.version });
-            let crates: Option<Vec<Value>> = crates(packed).map(|all| all.into_iter().map(pair).collect());
+            let crates: Option<Vec<Value>> = crates::read(packed).map(|all| all.into_iter().map(pair).collect());
             json!({ "rust_crates": crates })
         }
         Inclusion::LinkTimeCode => json!({ "link_time_code": true }),
@@ -165,7 +163,7 @@ fn inside(inclusion: &Inclusion) -> Option<String> {
         Inclusion::Library { name, version: Some(version) } => Some(format!("{name} {version}")),
         Inclusion::Library { name, version: None } => Some(name.clone()),
         Inclusion::Go { compiler } => Some(format!("Go ({compiler})")),
-        Inclusion::RustCrates { packed } => Some(match crates(packed) {
+        Inclusion::RustCrates { packed } => Some(match crates::read(packed) {
             Some(all) => count(all.len(), "Rust crate"),
             None => "Rust crates (the list cannot be read)".to_owned(),
         }),

@@ -1,7 +1,6 @@
 //! Judging binaries: from files, packages and directories to verdicts.
 
 pub(crate) mod around;
-pub(crate) mod auditable;
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod impact;

@@ -49,6 +49,11 @@ impl Stored {
         &self.store
     }
 
+    /// What was found out about what is in the store.
+    pub(crate) fn derived(&self) -> &Derived {
+        &self.derived
+    }
+
     /// The component that `NAME[:ARCHITECTURE][=VERSION]` means: of several, the one that the view has.
     pub(crate) fn component(&self, host: &Host, text: &str) -> Outcome<ComponentRow> {
         let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
@@ -128,7 +133,8 @@ impl Stored {
         Ok(sides)
     }
 
-    fn entry(&self, row: &ComponentRow) -> PathBuf {
+    /// Where a component is.
+    pub(crate) fn entry(&self, row: &ComponentRow) -> PathBuf {
         self.store.layout().entry(&StoreName::new(row.id, &row.name))
     }
 

@@ -26,7 +26,13 @@ use crate::{
     cli::WORKER,
     failure::{Failure, Outcome},
     host::Host,
-    ops::sources::{Original, Originals, Place},
+    ops::{
+        audit::{
+            journal::{self, Deed},
+            quarantine,
+        },
+        sources::{Original, Originals, Place},
+    },
     output::dim,
 };
 
@@ -222,6 +228,7 @@ fn repeated(session: &Session<'_>, order: &Order, built: &Built, before: &Record
         dependencies: &order.dependencies,
         prefix: order.prefix(recipe),
         brought: &around.tree.tools.host,
+        implied: &around.tree.tools.closed,
     };
     let differences = compare::differences(around.store, &mut lock, &from, built, &before.component)?;
     let what = if differences.is_empty() { What::Reproduced } else { What::Differs };
@@ -236,7 +243,8 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
     let mut lock = around.host.lock(around.store, "taking in what was built", around.printer)?;
     let (dependencies, brought) = (&order.dependencies, around.tree.tools.host.as_slice());
     let prefix = order.prefix(recipe);
-    let from = take::From { host: around.host, recipe, dependencies, prefix, brought };
+    let implied = around.tree.tools.closed.as_slice();
+    let from = take::From { host: around.host, recipe, dependencies, prefix, brought, implied };
     let before = match &order.purpose {
         Purpose::Confirm(before) => Some(&before.component),
         Purpose::Make | Purpose::Repeat(_) | Purpose::Move(_) => None,
@@ -270,6 +278,9 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
         Purpose::Confirm(_) => (What::Confirmed, Vec::new()),
         Purpose::Make | Purpose::Repeat(_) | Purpose::Move(_) => (What::Built, Vec::new()),
     };
+    let deed =
+        Deed { did: "build", view: None, what: format!("{} {}: {}", record.name, record.version, record.component) };
+    journal::record(around.host, around.store, &lock, deed)?;
     session.records.put(record)?;
     Ok(Came { done, what, notes: taken.notes, differences })
 }
@@ -310,6 +321,8 @@ pub(super) fn prepare<'a>(
 ) -> Outcome<Prepared<'a>> {
     let around = session.around;
     let recipe = around.recipe(order.at);
+    let used = order.dependencies.iter().map(|(name, dependency)| (name.as_str(), &dependency.component));
+    quarantine::refuse(around.store, used)?;
     let scratch = Scratch::make(around.store, &format!("{}-{}", recipe.name, short(&order.keys.key)))?;
     let mut layers = around.toolchain.layers.clone();
     if !order.dependencies.is_empty() {

@@ -28,6 +28,8 @@ pub(crate) struct From<'a> {
     pub(crate) prefix: String,
     /// Sonames of libraries that the host brings, unless a dependency does.
     pub(crate) brought: &'a [String],
+    /// Recipes that it is linked to without saying so, and need not use.
+    pub(crate) implied: &'a [String],
 }
 
 /// Takes what a build installed into the store, linked to what it was built with. Where that is what the component `before`
@@ -43,7 +45,8 @@ pub(crate) fn take(
     let (staged, mut notes, others) = staged(store, &staging, from, built)?;
     let (manifest, recipe) = (staged.manifest.clone(), from.recipe);
     if let Some(native) = &manifest.native {
-        for name in recipe.needs.linked.iter().filter(|name| !native.slots.contains_key(*name)) {
+        let is_unused = |name: &&String| !native.slots.contains_key(*name) && !from.implied.contains(name);
+        for name in recipe.needs.linked.iter().filter(is_unused) {
             notes.push(match built.headers.contains(name) {
                 true => format!("it reads headers of {name}, and is not linked to it, as its recipe says"),
                 false => format!("it uses nothing of {name}, which its recipe says it is linked to"),
@@ -83,7 +86,7 @@ pub(super) fn staged(
     from: &From<'_>,
     built: &Built,
 ) -> Outcome<(Staged, Vec<String>, Others)> {
-    let From { host, recipe, dependencies, prefix, brought } = from;
+    let From { host, recipe, dependencies, prefix, brought, .. } = from;
     let tree = Tree::scan(&built.tree)?;
     let mut offers = Offers::default();
     let mut others = Vec::new();

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use aleph_audit::Quarantine;
 use aleph_component::{ComponentId, Manifest, Native, StoreName};
 use aleph_exchange::apt::relation::Version;
 use aleph_link::{Candidate, Offers};
@@ -40,12 +41,16 @@ impl<'a> Natives<'a> {
             by_name.entry(row.name.clone()).or_default().push(candidate);
             rows.insert(row.id, row);
         }
+        // What is in quarantine is taken if there is nothing else, and refused then.
+        let quarantine = Quarantine::read(store.layout().root())?;
+        let is_held = |candidate: &Candidate| quarantine.holds(&candidate.id).is_some();
         // What was built last goes before other builds of its version.
         let built: HashSet<ComponentId> = build::latest(store)?.into_iter().collect();
         let is_older = |candidate: &Candidate| !built.contains(&candidate.id);
         by_name.values_mut().for_each(|known| {
             known.sort_by(|a, b| {
-                newer(&a.version, &b.version).then(is_older(a).cmp(&is_older(b))).then(a.id.cmp(&b.id))
+                let newest = newer(&a.version, &b.version).then(is_older(a).cmp(&is_older(b))).then(a.id.cmp(&b.id));
+                is_held(a).cmp(&is_held(b)).then(newest)
             });
         });
         Ok(Self { store, by_name, rows, manifests: HashMap::new() })

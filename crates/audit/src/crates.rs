@@ -10,9 +10,11 @@ const LONGEST: u64 = 8 << 20;
 
 /// A crate in a program.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Crate {
-    pub(crate) name: String,
-    pub(crate) version: String,
+pub struct Crate {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
     /// Only what was needed to build the program: not in it.
     #[serde(default)]
     kind: Kind,
@@ -32,7 +34,7 @@ struct List {
 }
 
 /// The crates that are in the program, from the section as it is. `None`: it cannot be read.
-pub(crate) fn crates(packed: &[u8]) -> Option<Vec<Crate>> {
+pub fn read(packed: &[u8]) -> Option<Vec<Crate>> {
     let list: List = serde_json::from_reader(ZlibDecoder::new(packed).take(LONGEST)).ok()?;
     Some(list.packages.into_iter().filter(|one| one.kind == Kind::Runtime).collect())
 }
@@ -57,7 +59,7 @@ mod tests {
             {"name":"adler","version":"0.2.3","source":"registry"},
             {"name":"cc","version":"1.0.1","source":"registry","kind":"build"},
             {"name":"tool","version":"1.0.0-rc.1","source":"local","dependencies":[0,1],"root":true}],"format":1}"#;
-        let found = crates(&pack(list)).expect("it is a list");
+        let found = read(&pack(list)).expect("it is a list");
         let found: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.version.as_str())).collect();
         assert_eq!(found, [("adler", "0.2.3"), ("tool", "1.0.0-rc.1")]);
     }
@@ -65,12 +67,12 @@ mod tests {
     #[test]
     fn what_is_no_list_or_has_no_end_is_refused() {
         for text in [&b"{}"[..], b"", b"[1]"] {
-            assert_eq!(crates(&pack(text)), None);
+            assert_eq!(read(&pack(text)), None);
         }
-        assert_eq!(crates(b"no zlib"), None);
+        assert_eq!(read(b"no zlib"), None);
         let list = pack(br#"{"packages":[]}"#);
-        assert_eq!(crates(&list[..list.len() / 2]), None);
+        assert_eq!(read(&list[..list.len() / 2]), None);
         let bomb = pack(&vec![b' '; 9 << 20]);
-        assert_eq!(crates(&bomb), None);
+        assert_eq!(read(&bomb), None);
     }
 }
