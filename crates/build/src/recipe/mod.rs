@@ -1,5 +1,6 @@
 //! How to build a component from source.
 
+mod package;
 mod read;
 mod schema;
 

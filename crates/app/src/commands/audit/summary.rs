@@ -45,11 +45,17 @@ pub(super) fn summary(host: &Host, printer: &Printer, all: bool) -> Outcome {
     let stock = Stock::read(host)?;
     let known = stock.known()?;
     let findings = judge(&stock.subjects(), known.as_ref())?;
-    let uses = Uses::read(stock.store())?;
+    let mut uses = Uses::read(stock.store())?;
+    if let Some(view) = &host.global.view {
+        // Who names a view asks about that one.
+        host.view(stock.store())?;
+        uses.0.retain(|one| one.name() == view);
+    }
     let (processes, hidden) = running(&stock, &uses)?;
     bar.finish_and_clear();
     let mut audit = Audit { stock: &stock, uses: &uses, processes, fixes: Vec::new() };
-    let groups = groups(&findings);
+    let mut groups = groups(&findings);
+    groups.retain(|group| host.global.view.is_none() || audit.is_used(group));
     audit.fixes = audit.plan(host, printer, &groups);
     let heard = known.as_ref().map(aleph_audit::Known::heard).transpose()?.unwrap_or_default();
     let advisories: u64 = heard.iter().map(|heard| heard.advisories).sum();

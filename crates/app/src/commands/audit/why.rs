@@ -28,6 +28,9 @@ struct Told<'a> {
 }
 
 pub(super) fn why(host: &Host, printer: &Printer, id: &str) -> Outcome {
+    // Ids of CVEs are often typed in small letters.
+    let upper = id.to_ascii_uppercase();
+    let id = if upper.starts_with("CVE-") { upper.as_str() } else { id };
     let stock = Stock::read(host)?;
     let known = stock.known()?;
     let advisories = known.as_ref().map(|known| known.called(id)).transpose()?.unwrap_or_default();

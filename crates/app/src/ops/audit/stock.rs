@@ -127,7 +127,10 @@ fn is_changelog(path: &str) -> bool {
 /// How advisories name a component.
 fn identity(store: &Store, row: &ComponentRow) -> Outcome<Identity> {
     let origins = store.origins(&row.id)?;
-    let is_debian = row.kind == Kind::Deb || origins.iter().any(|origin| origin.file_name.ends_with(".deb"));
+    let is_archive = row.kind == Kind::Deb || origins.iter().any(|origin| origin.file_name.ends_with(".deb"));
+    // What was built with all of Debian's changes is Debian's package, whoever built it.
+    let has_changes = row.source.version.strip_prefix(&row.version).is_some_and(|rest| rest.starts_with('-'));
+    let is_debian = is_archive || has_changes;
     if !is_debian {
         return Ok(Identity::Upstream { name: row.source.name.clone(), version: row.source.version.clone() });
     }

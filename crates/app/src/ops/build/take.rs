@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aleph_build::{Built, Dependency, Interface, Recipe, exposes, interface};
-use aleph_component::{ComponentId, Digest, Entry, Manifest, Source, StoreName};
+use aleph_component::{ComponentId, Digest, Entry, Manifest, StoreName};
 use aleph_exchange::native::{Description, Offers, Tree};
 use aleph_store::{Origin, Staged, Staging, Store, WriteLock};
 
@@ -101,7 +101,7 @@ pub(super) fn staged(
     let of = Description {
         name: recipe.name.clone(),
         version: recipe.version.clone(),
-        source: Source { name: recipe.name.clone(), version: recipe.version.clone() },
+        source: recipe.source_package(),
         summary: recipe.summary.clone(),
         prefix: prefix.clone(),
         host: host_brings.cloned().collect(),
