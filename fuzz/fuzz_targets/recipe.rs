@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use aleph_build::{Origin, Patches, Recipe, environment, phases};
+use aleph_build::{Patches, Recipe, environment, phases};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let Ok(recipe) = Recipe::parse(text, Path::new("recipes")) else { return };
@@ -12,7 +12,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     assert!(!phases(&recipe, true).is_empty());
     assert!(environment(&recipe, "/p", &["zlib"], 2).iter().all(|(name, _)| !name.contains('=')));
     for source in &recipe.sources {
-        if let Some(Origin::Debian { file, .. } | Origin::Url { file, .. }) = source.origin() {
+        if let Some(file) = source.origin().and_then(|origin| origin.file()) {
             assert!(!file.contains('/') && !file.is_empty());
         }
         if let Patches::Files(files) = &source.patches {

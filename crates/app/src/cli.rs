@@ -147,14 +147,15 @@ pub(crate) struct BuildArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum BuildCommand {
-    /// Begin a recipe from a source: an address, a file of a Debian source package, or a directory
+    /// Begin a recipe from a source: crate:NAME, pypi:NAME, npm:NAME or debian:NAME (with @VERSION, or the newest),
+    /// git:REPOSITORY (with @COMMIT), an address, or a directory
     New {
         /// What it is called
         name: String,
         /// Where its source is
-        #[arg(value_name = "URL|FILE|DIR")]
+        #[arg(value_name = "KIND:NAME|URL|FILE|DIR")]
         source: String,
-        /// Its version [default: what follows the name in the file's]
+        /// Its version [default: the source's]
         #[arg(long)]
         version: Option<String>,
         /// The Debian source package that FILE is of

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place that they point to")]
 
+mod registries;
+
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
@@ -18,6 +20,7 @@ use crate::{
     failure::{Failure, Outcome},
     output::Printer,
 };
+pub(crate) use registries::Configured;
 
 /// What the process was started with.
 pub(crate) struct Host {

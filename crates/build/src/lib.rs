@@ -26,6 +26,8 @@ pub use interface::{Interface, InterfaceError, exposes, interface};
 pub use key::{BuildKey, Inputs, KeyParts};
 pub use phases::{Phase, environment, phases};
 pub use place::{Member, PREFIX_LENGTH, closure_entries, other_prefix, prefix};
-pub use recipe::{Build, Check, Needs, Origin, Patches, Recipe, RecipeError, Run, Source, System, Trust, schema};
+pub use recipe::{
+    Build, Check, Needs, Origin, Patches, Recipe, RecipeError, Registry, Run, Source, System, Trust, schema,
+};
 pub use record::{Dependency, Record, RecordError, Records, Use};
 pub use tree::{RecipeTree, Tools, TreeError};

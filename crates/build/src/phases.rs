@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Origin, Patches, Recipe, Source, System, prefix};
+use crate::{Patches, Recipe, Source, System, prefix};
 
 /// Where sources are, one directory for each, numbered.
 pub(crate) const SOURCES: &str = "/sources";
@@ -67,12 +67,12 @@ fn unpack(recipe: &Recipe, source: &str, build: &str) -> String {
     for (number, one) in recipe.sources.iter().enumerate() {
         let into = one.into.as_ref().map_or(source.to_owned(), |into| format!("{source}/{into}"));
         let from = format!("{SOURCES}/{number}");
-        let _ = match one.origin() {
-            Some(Origin::Debian { file, .. } | Origin::Url { file, .. }) => {
+        let _ = match one.origin().and_then(|origin| origin.file()) {
+            Some(file) => {
                 let from = quoted(&format!("{from}/{file}"));
-                writeln!(script, "mkdir -p {into}\n{}", unpacked(file, &from, &into))
+                writeln!(script, "mkdir -p {into}\n{}", unpacked(&file, &from, &into))
             }
-            _ => writeln!(script, "mkdir -p {into}\ncp -R {from}/. {into}"),
+            None => writeln!(script, "mkdir -p {into}\ncp -R {from}/. {into}"),
         };
         patch(&mut script, one, &from, &into);
     }

@@ -4,4 +4,5 @@ pub mod apt;
 pub mod deb;
 pub mod native;
 pub mod net;
+pub mod registry;
 pub mod source;

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use aleph_component::Digest;
+
 use crate::deb::{Limits, unpack::Packing};
 
 /// The most that is unpacked to look at names. 4 GiB.
@@ -39,9 +41,31 @@ pub fn top_names(archive: &Path) -> io::Result<Option<BTreeSet<String>>> {
     Ok(Some(names))
 }
 
+/// The files of a Debian source package with their SHA-256, by its `.dsc`. Source: Debian Policy, 5.6.24.
+pub fn files_of_dsc(text: &str) -> Vec<(String, Digest)> {
+    let lines = text.lines().skip_while(|line| !line.starts_with("Checksums-Sha256:")).skip(1);
+    let file = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (digest, _size, name) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
+        (!name.contains('/')).then(|| (name.to_owned(), digest))
+    };
+    lines.take_while(|line| line.starts_with(' ')).filter_map(file).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_a_source_package_are_told() {
+        let digest = Digest::of(b"");
+        let text = format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nFormat: 3.0 (quilt)\nChecksums-Sha1:\n ab 1 x\n\
+             Checksums-Sha256:\n {digest} 12 a_1.orig.tar.gz\n {digest} 1 ../b\n nothing 1 c\nFiles:\n ab 1 x\n"
+        );
+        assert_eq!(files_of_dsc(&text), [("a_1.orig.tar.gz".to_owned(), digest)]);
+        assert_eq!(files_of_dsc("no"), []);
+    }
 
     #[test]
     fn names_at_the_top_are_told() {

@@ -3,15 +3,16 @@
 mod package;
 mod read;
 mod schema;
+mod source;
 
 use std::collections::BTreeMap;
 
-use aleph_component::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use read::RecipeError;
 pub use schema::schema;
+pub use source::{Origin, Patches, Registry, Source};
 
 /// How to build a component from source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,62 +50,6 @@ pub struct Recipe {
     /// Who vouches for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
-}
-
-/// Something that is fetched, proven and unpacked. It says where it is: `debian`, `url` or `directory`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Source {
-    /// A Debian source package that `file` belongs to. It is fetched from the archives of the host's apt sources.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub debian: Option<String>,
-    /// Any address that the file can be fetched from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// A directory, relative to the recipe's. It is copied, without `.git`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub directory: Option<String>,
-    /// The file's name. Without it: what the `url` ends in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// SHA-256 of the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("pattern" = "^[0-9a-f]{64}$"))]
-    pub sha256: Option<Digest>,
-    /// Where it is unpacked, relative to the directory that the build starts in. Without it: there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub into: Option<String>,
-    /// Patches that are applied to it with `patch -p1`, in this order.
-    #[serde(default, skip_serializing_if = "Patches::is_none")]
-    pub patches: Patches,
-}
-
-/// Patches of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Patches {
-    /// Files beside the recipe.
-    Files(Vec<String>),
-    /// A Debian source package's archive of changes, of which the series is applied.
-    Debian {
-        /// The archive's name, of the same source package.
-        debian: String,
-        /// SHA-256 of it.
-        #[schemars(with = "String", extend("pattern" = "^[0-9a-f]{64}$"))]
-        sha256: Digest,
-    },
-}
-
-impl Default for Patches {
-    fn default() -> Self {
-        Self::Files(Vec::new())
-    }
-}
-
-impl Patches {
-    fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What has to be there to build. Each name is that of another recipe.
@@ -226,47 +171,6 @@ pub struct Trust {
     pub tier: u8,
     /// The name of who says so.
     pub vouched_by: String,
-}
-
-/// Where a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin<'a> {
-    /// A file of a Debian source package.
-    Debian {
-        /// The source package.
-        package: &'a str,
-        /// The file.
-        file: &'a str,
-        /// What it must be.
-        sha256: Digest,
-    },
-    /// A file at an address.
-    Url {
-        /// The address.
-        url: &'a str,
-        /// What the file is called.
-        file: &'a str,
-        /// What it must be.
-        sha256: Digest,
-    },
-    /// A directory beside the recipe.
-    Directory(&'a str),
-}
-
-impl Source {
-    /// Where it is. `None`: it does not say so properly, which [`Recipe::parse`] refuses.
-    pub fn origin(&self) -> Option<Origin<'_>> {
-        let file = || {
-            let of_url = self.url.as_deref().and_then(|url| url.rsplit('/').next());
-            self.file.as_deref().or(of_url).filter(|file| !file.is_empty() && !file.contains('/'))
-        };
-        match (&self.debian, &self.url, &self.directory) {
-            (Some(package), None, None) => Some(Origin::Debian { package, file: file()?, sha256: self.sha256? }),
-            (None, Some(url), None) => Some(Origin::Url { url, file: file()?, sha256: self.sha256? }),
-            (None, None, Some(directory)) if self.sha256.is_none() => Some(Origin::Directory(directory)),
-            _ => None,
-        }
-    }
 }
 
 impl Recipe {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Patches, Recipe, Source};
+use super::{Recipe, Source};
 
 /// Why a recipe cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -91,47 +91,6 @@ impl Recipe {
         }
         self.sources.iter().find_map(Source::mistake)
     }
-}
-
-impl Source {
-    fn mistake(&self) -> Option<(String, String)> {
-        // What is likely to be nowhere else in the text comes first.
-        let word = [&self.url, &self.directory, &self.file, &self.debian].into_iter().flatten().next();
-        let word = word.cloned().unwrap_or_else(|| "[[source]]".to_owned());
-        let say = |what: &str| Some((what.to_owned(), word.clone()));
-        match [self.debian.is_some(), self.url.is_some(), self.directory.is_some()].iter().filter(|is| **is).count() {
-            1 => {}
-            0 => return say("a source says where it is: `debian`, `url` or `directory`"),
-            _ => return say("a source is in one place: `debian`, `url` or `directory`"),
-        }
-        if self.directory.is_none() && self.sha256.is_none() {
-            return say("a source that is fetched needs its `sha256`");
-        }
-        if self.origin().is_none() {
-            return say(match self.directory {
-                Some(_) => "a directory has no `sha256`",
-                None => "a source needs the name of its `file`",
-            });
-        }
-        let inside = |path: &str| path.split('/').all(|part| !matches!(part, ".." | "" | "."));
-        if self.into.as_deref().is_some_and(|into| !inside(into)) {
-            return say("`into` is a directory below the one that the build starts in");
-        }
-        match &self.patches {
-            Patches::Files(files) if names(files).len() < files.len() => say("two patches have the same name"),
-            Patches::Files(files) => files
-                .iter()
-                .find(|file| !inside(file))
-                .map(|file| ("a patch is a file beside the recipe".to_owned(), file.clone())),
-            Patches::Debian { .. } if self.debian.is_none() => say("only a Debian source has Debian's patches"),
-            Patches::Debian { .. } => None,
-        }
-    }
-}
-
-/// The last parts of paths.
-fn names(files: &[String]) -> BTreeSet<&str> {
-    files.iter().filter_map(|file| file.rsplit('/').next()).collect()
 }
 
 /// Whether a text can be the name of a component and of a slot.

@@ -141,7 +141,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FetchError> {
 fn next_hop(at: &Uri, headers: &HeaderMap) -> Result<Uri, FetchError> {
     let location = headers.get(header::LOCATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     let next =
-        at.redirected(location.unwrap_or("")).map_err(|source| FetchError::BadRedirect { uri: at.clone(), source })?;
+        at.relative(location.unwrap_or("")).map_err(|source| FetchError::BadRedirect { uri: at.clone(), source })?;
     match (at.scheme(), next.scheme()) {
         // A server has no business pointing at local files.
         (_, Scheme::File) => Err(FetchError::BadRedirect {

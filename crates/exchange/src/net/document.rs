@@ -28,6 +28,8 @@ pub struct DocumentRequest {
     pub known: Validators,
     /// The most bytes it may have.
     pub limit: u64,
+    /// In which forms it is wanted, for the `Accept` header, if it has several.
+    pub accept: Option<&'static str>,
 }
 
 /// How a server names a state of a document.
@@ -99,6 +101,9 @@ fn attempt(clients: &Clients, told: &Context<Answer>, request: &DocumentRequest)
     let mut headers = HeaderMap::new();
     // Between us and the server nothing may answer from memory: a stale InRelease fits no index.
     set(&mut headers, header::CACHE_CONTROL, "max-age=0");
+    if let Some(forms) = request.accept {
+        set(&mut headers, header::ACCEPT, forms);
+    }
     match &request.known {
         Validators { etag: Some(etag), .. } => set(&mut headers, header::IF_NONE_MATCH, etag),
         Validators { last_modified: Some(date), .. } => set(&mut headers, header::IF_MODIFIED_SINCE, date),

@@ -479,7 +479,8 @@ fn documents_only_if_they_changed() {
         _ => Reply::ok("text").with("ETag", "\"1\"").with("Last-Modified", "then"),
     });
     let get = |known, limit| {
-        let request = DocumentRequest { name: "x".to_owned(), uri: server.uri("/x").parse().unwrap(), known, limit };
+        let uri = server.uri("/x").parse().unwrap();
+        let request = DocumentRequest { name: "x".to_owned(), uri, known, limit, accept: None };
         Fetcher::new(settings()).get(&[request], &Silent).remove(0)
     };
     let Answer::Document { bytes, validators } = get(Validators::default(), 4).unwrap() else { panic!("unchanged") };

@@ -86,8 +86,8 @@ impl Uri {
         Uri { url: Arc::new(url), scheme: self.scheme }
     }
 
-    /// The address that the `Location` header `text` of an answer from this one means.
-    pub(super) fn redirected(&self, text: &str) -> Result<Uri, UriError> {
+    /// The address that `text` means in a document at this one, or in the `Location` header of an answer from it.
+    pub(crate) fn relative(&self, text: &str) -> Result<Uri, UriError> {
         let malformed = |_| UriError::Malformed { text: shorten(text) };
         Uri::from_url(self.url.join(text).map_err(malformed)?)
     }

@@ -11,16 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aleph_build::{
-    Action, ActionSource, Built, Dependency, Ended, Member, Origin, Patches, Record, Use, closure_entries,
-};
+use aleph_build::{Action, Built, Dependency, Ended, Member, Record, Use, closure_entries};
 use aleph_sandbox::workshop::{End, Event};
 
 use super::{
     What, compare,
     scratch::{self, Scratch},
     session::{Decision, Done, Order, Purpose, Session, short},
-    take,
+    sources, take,
 };
 use crate::{
     cli::WORKER,
@@ -31,7 +29,7 @@ use crate::{
             journal::{self, Deed},
             quarantine,
         },
-        sources::{Original, Originals, Place},
+        sources::Originals,
     },
     output::dim,
 };
@@ -66,7 +64,7 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
     let takes = session.takes();
     let critical = around.graph.critical(|name| takes[name]);
     // Where files may be is read once something has to be fetched.
-    let mut originals: Option<Originals> = None;
+    let mut originals: Option<Originals<'_>> = None;
     let (sender, receiver) = mpsc::channel();
     let mut display = Display::new(session);
     thread::scope(|scope| -> Outcome<()> {
@@ -303,7 +301,7 @@ pub(super) struct Prepared<'a> {
 }
 
 /// Where files may be that recipes name.
-pub(super) fn originals(session: &Session<'_>) -> Outcome<Originals> {
+pub(super) fn originals<'a>(session: &Session<'a>) -> Outcome<Originals<'a>> {
     Originals::open(session.around.host, session.around.printer)
 }
 
@@ -316,7 +314,7 @@ pub(super) fn cores() -> usize {
 pub(super) fn prepare<'a>(
     session: &Session<'a>,
     order: Order,
-    originals: Option<&Originals>,
+    originals: Option<&Originals<'_>>,
     jobs: usize,
 ) -> Outcome<Prepared<'a>> {
     let around = session.around;
@@ -330,7 +328,7 @@ pub(super) fn prepare<'a>(
         around.store.plant(&tree, &entries(session, &order)?)?;
         layers.insert(0, tree);
     }
-    let sources = sources(session, order.at, originals)?;
+    let sources = sources::fetch(&around.directory(order.at), recipe, originals)?;
     let log = around.store.layout().log().join(format!("build-{}-{}.log", recipe.name, short(&order.keys.key)));
     let direct = recipe.dependencies().map(|(name, _)| name);
     let names = &around.graph.names;
@@ -365,42 +363,6 @@ fn entries(session: &Session<'_>, order: &Order) -> Outcome<Vec<aleph_component:
         })
         .collect();
     Ok(closure_entries(&members))
-}
-
-/// The sources of a recipe, fetched.
-fn sources(session: &Session<'_>, at: usize, originals: Option<&Originals>) -> Outcome<Vec<ActionSource>> {
-    let directory = session.around.directory(at);
-    let mut sources = Vec::new();
-    for source in &session.around.recipe(at).sources {
-        let mut wanted = Vec::new();
-        let mut paths = Vec::new();
-        let debian = |package: &str, file: &str, sha256| Original {
-            place: Place::Debian(package.to_owned()),
-            file: file.to_owned(),
-            sha256,
-        };
-        match source.origin() {
-            Some(Origin::Debian { package, file, sha256 }) => {
-                wanted.push(debian(package, file, sha256));
-                if let Patches::Debian { debian: changes, sha256 } = &source.patches {
-                    wanted.push(debian(package, changes, *sha256));
-                }
-            }
-            Some(Origin::Url { url, file, sha256 }) => {
-                wanted.push(Original { place: Place::Url(url.to_owned()), file: file.to_owned(), sha256 });
-            }
-            Some(Origin::Directory(path)) => paths.push(directory.join(path)),
-            None => {}
-        }
-        if let (false, Some(originals)) = (wanted.is_empty(), originals) {
-            paths.extend(originals.fetch(&wanted)?);
-        }
-        if let Patches::Files(files) = &source.patches {
-            paths.extend(files.iter().map(|file| directory.join(file)));
-        }
-        sources.push(ActionSource { paths });
-    }
-    Ok(sources)
 }
 
 impl Prepared<'_> {

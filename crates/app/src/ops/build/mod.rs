@@ -7,6 +7,7 @@ mod new;
 mod scratch;
 mod session;
 mod shell;
+mod sources;
 mod take;
 mod tools;
 

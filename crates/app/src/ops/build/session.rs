@@ -1,15 +1,15 @@
 //! Which recipes have to be built: by their keys, one after the other, as what they need is known.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use aleph_build::{
-    BuildKey, Dependency, Graph, Inputs, Interface, KeyParts, Origin, Patches, Recipe, RecipeTree, Record, Records,
-    Use, digest_directory, other_prefix, prefix,
+    BuildKey, Dependency, Graph, Inputs, Interface, KeyParts, Recipe, RecipeTree, Record, Records, Use, other_prefix,
+    prefix,
 };
-use aleph_component::{ComponentId, Digest};
+use aleph_component::ComponentId;
 use aleph_store::Store;
 
-use super::{Row, Wanted, What, keep, tools::Toolchain};
+use super::{Row, Wanted, What, keep, sources, tools::Toolchain};
 use crate::{failure::Outcome, host::Host, output::Printer};
 
 /// What a build goes on around.
@@ -303,7 +303,7 @@ impl<'a> Session<'a> {
                 Use::Indirect => {}
             }
         }
-        let sources = self.sources(at)?;
+        let sources = sources::digests(&self.around.directory(at), self.around.recipe(at))?;
         let inputs = Inputs {
             recipe: self.around.recipe(at),
             sources: &sources,
@@ -313,28 +313,6 @@ impl<'a> Session<'a> {
             tools: &[self.around.toolchain.digest],
         };
         Ok(inputs.keys())
-    }
-
-    /// What the sources of a recipe and its patches are.
-    fn sources(&self, at: usize) -> Outcome<Vec<Digest>> {
-        let directory = self.around.directory(at);
-        let mut digests = Vec::new();
-        for source in &self.around.recipe(at).sources {
-            match source.origin() {
-                Some(Origin::Debian { sha256, .. } | Origin::Url { sha256, .. }) => digests.push(sha256),
-                Some(Origin::Directory(path)) => digests.push(digest_directory(&directory.join(path))?),
-                None => {}
-            }
-            match &source.patches {
-                Patches::Files(files) => {
-                    for file in files {
-                        digests.push(Digest::of(&fs::read(directory.join(file))?));
-                    }
-                }
-                Patches::Debian { sha256, .. } => digests.push(*sha256),
-            }
-        }
-        Ok(digests)
     }
 
     /// Why there is no build of these keys, held against the last build of the recipe.

@@ -1,9 +1,12 @@
 //! The apt source as this host has it: configuration, lists, the prepared index, downloads.
 
+mod debian;
 mod download;
+mod git;
 mod index;
 mod monitor;
 mod original;
+mod registry;
 mod report;
 
 use std::path::PathBuf;
@@ -18,9 +21,10 @@ use aleph_exchange::{
     net::Fetcher,
 };
 
+pub(crate) use debian::{source_version, upstream};
 pub(crate) use download::{download, fetch_again};
 pub(crate) use index::{Offers, describe, offers};
-pub(crate) use original::{Fresh, Original, Originals, Place};
+pub(crate) use original::{Fresh, Newest, Original, Originals, Place};
 pub(crate) use report::{list, update};
 
 use crate::{failure::Outcome, host::Host, output::Printer};

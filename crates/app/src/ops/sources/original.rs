@@ -1,17 +1,22 @@
 //! Files that recipes name: fetched once, proven, and kept by what they are.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use aleph_build::Registry;
 use aleph_component::Digest;
 use aleph_exchange::{
     apt::location::deb_uri,
     net::{Expected, Fetcher, Request, Settings, Silent, Uri},
 };
 
-use super::{Apt, report};
+use super::{Apt, git, registry::Registries, report};
 use crate::{
     failure::{Failure, Outcome},
     host::Host,
+    ops::archives::digest_file,
     output::Printer,
 };
 
@@ -33,6 +38,15 @@ pub(crate) enum Place {
     Debian(String),
     /// At an address.
     Url(String),
+    /// Where a language's packages are.
+    Registry {
+        /// Which.
+        registry: Registry,
+        /// The package.
+        name: String,
+        /// Its version.
+        version: String,
+    },
 }
 
 /// A file of which nobody knows yet what it must be.
@@ -48,17 +62,27 @@ pub(crate) enum Fresh {
     Url(Uri),
 }
 
+/// A file of which nobody knew what it must be, or which version it has.
+pub(crate) struct Newest {
+    /// The version.
+    pub(crate) version: String,
+    /// The file.
+    pub(crate) path: PathBuf,
+}
+
 /// Files that recipes name, in the cache or on their way to it.
-pub(crate) struct Originals {
+pub(crate) struct Originals<'a> {
+    host: &'a Host,
     cache: PathBuf,
+    registries: Registries<'a>,
     /// The addresses of archives, with their components.
     archives: Vec<(String, String)>,
     fetcher: Fetcher,
 }
 
-impl Originals {
+impl<'a> Originals<'a> {
     /// Reads where files may be.
-    pub(crate) fn open(host: &Host, printer: &Printer) -> Outcome<Self> {
+    pub(crate) fn open(host: &'a Host, printer: &Printer) -> Outcome<Self> {
         let apt = Apt::read(host, printer)?;
         let mut suites = apt.known()?.suites;
         if suites.is_empty() && !apt.sources.is_empty() && !host.global.offline {
@@ -80,7 +104,8 @@ impl Originals {
             true => Fetcher::new(Settings { offline: host.global.offline, ..Settings::default() }),
             false => apt.fetcher(host),
         };
-        Ok(Self { cache: host.cache.join("sources"), archives, fetcher })
+        let registries = Registries::new(host, fetcher.clone());
+        Ok(Self { host, cache: host.cache.join("sources"), registries, archives, fetcher })
     }
 
     /// Where a file is once it was fetched.
@@ -90,9 +115,42 @@ impl Originals {
 
     /// Brings files into the cache, and says where they are, in their order.
     pub(crate) fn fetch(&self, originals: &[Original]) -> Outcome<Vec<PathBuf>> {
-        let requests = originals.iter().map(|original| self.request(original)).collect::<Outcome<Vec<_>>>()?;
-        let fetched = self.fetcher.fetch(&requests, &Silent)?;
-        Ok(fetched.into_iter().map(|fetched| fetched.path).collect())
+        // Where something is that is here is asked of nobody.
+        let is_here = |original: &Original| {
+            matches!(original.place, Place::Registry { .. })
+                && digest_file(&self.target(original)).is_ok_and(|(found, _)| found == original.sha256)
+        };
+        let missing: Vec<&Original> = originals.iter().filter(|original| !is_here(original)).collect();
+        let requests = missing.into_iter().map(|original| self.request(original)).collect::<Outcome<Vec<_>>>()?;
+        self.fetcher.fetch(&requests, &Silent)?;
+        Ok(originals.iter().map(|original| self.target(original)).collect())
+    }
+
+    /// Brings a commit of a git repository, an address or a directory, into the cache as an archive.
+    pub(crate) fn commit(&self, from: &str, rev: &str) -> Outcome<PathBuf> {
+        git::fetch(self.host, &self.cache, from, rev)
+    }
+
+    /// The commit that a git repository is at by itself.
+    pub(crate) fn head(&self, from: &str) -> Outcome<String> {
+        git::head(self.host, from)
+    }
+
+    /// Brings a version of a language's package into the cache, or the newest one. It is what is told of it.
+    pub(crate) fn fetch_newest(&self, registry: Registry, name: &str, version: Option<&str>) -> Outcome<Newest> {
+        let found = self.registries.find(registry, name, version)?;
+        let file = registry.file(name, &found.version);
+        let target = self.cache.join("fresh").join(&file);
+        let request =
+            Request { name: file, uri: found.uri, fallbacks: Vec::new(), target, expected: Expected::default() };
+        let fetched = self.fetcher.fetch(&[request], &Silent)?;
+        let path = fetched.into_iter().next().ok_or_else(|| Failure::new("nothing was fetched"))?.path;
+        if !found.vouched.fits(&fs::read(&path)?) {
+            fs::remove_file(&path)?;
+            let message = format!("what was fetched as {name} {} is not what is told of it", found.version);
+            return Err(Failure::new(message).hint("try again; if it stays so, what fetches for this host changes it"));
+        }
+        Ok(Newest { version: found.version, path })
     }
 
     /// Brings a file into the cache whatever it is: who asks for it writes down what it was.
@@ -121,6 +179,9 @@ impl Originals {
         let mut uris: Vec<Uri> = match &original.place {
             Place::Url(url) => vec![url.parse()?],
             Place::Debian(package) => self.in_pools(package, &original.file)?,
+            Place::Registry { registry, name, version } => {
+                vec![self.registries.uri(*registry, name, version, &original.sha256)?]
+            }
         };
         if uris.is_empty() {
             return Err(Failure::new(format!("there is no archive to get {} from", original.file))

@@ -363,7 +363,7 @@ fn unsigned(
         for (packing, uri) in places {
             let name = format!("{} {component} {architecture} Packages", archive.suite);
             let target = PathBuf::from(uri.to_string());
-            let request = DocumentRequest { name, uri, known: Validators::default(), limit: UNANNOUNCED };
+            let request = DocumentRequest { name, uri, known: Validators::default(), limit: UNANNOUNCED, accept: None };
             match fetcher.get(&[request], monitor).into_iter().next() {
                 Some(Ok(Answer::Document { bytes, .. })) => {
                     let io = |source| IndexError::Io { path: target.clone(), source };

@@ -105,6 +105,7 @@ fn download(
         uri: archive.directory(base).join(name),
         known,
         limit: LIMIT,
+        accept: None,
     };
     let stored: Vec<_> = places.iter().map(|(archive, base)| stored(archive, base, old, directory)).collect();
     let with = places.iter().zip(&stored);
