@@ -206,3 +206,35 @@ fn commits_are_sources() {
     assert!(text.contains(&tree.git(&["rev-parse", "HEAD"])), "{text}");
     tree.real.0.is_tidy();
 }
+
+const CHOOSE: &str = "crate = \"choose\"\nversion = \"1.3.4\"\n\
+                      sha256 = \"2cb005221dbc736ab16663c1c0676b9513778891a7ce115612ef17059109245c\"\n";
+const TABULATE: &str = "pypi = \"tabulate\"\nversion = \"0.8.10\"\n\
+                        sha256 = \"6c57f3f3dd7ac2782770155f3adb2db0b1a269637e42f27599925e64b114f519\"\n";
+
+/// A program of Rust is built with what its lock names and Debian's compiler, one of Python becomes a wheel; neither has a network.
+#[test]
+fn programs_of_other_languages_are_built() {
+    let tree = Tree::new(Who::Self_);
+    let cargo = "[needs]\ndebian = [\"cargo\"]\n[build]\nsystem = \"cargo\"\n";
+    tree.recipe("choose", &format!("[[source]]\n{CHOOSE}{cargo}"));
+    let python = "debian = [\"python3-installer\", \"python3-pip\", \"python3-setuptools\", \"python3-wheel\"]";
+    let check = "[check]\ncommands = [\"echo 6 7 | tabulate\"]\n";
+    tree.recipe("tabulate", &format!("[[source]]\n{TABULATE}[needs]\n{python}\n[build]\nsystem = \"python\"\n{check}"));
+    tree.run(&["build", "choose", "tabulate"]).good();
+    tree.real.keep();
+    tree.run(&["add", "store:choose", "store:tabulate"]).good();
+    tree.write("words", "6 7\n");
+    let words = tree.path("words").display().to_string();
+    assert_eq!(tree.run(&["run", "--", "choose", "-i", &words, "1"]).good().out.trim(), "7");
+    assert_eq!(tree.run(&["run", "--", "tabulate", &words]).good().out.trim(), "-  -\n6  7\n-  -");
+    // Whoever builds again has the same, though everything was laid out anew.
+    let same = tree.run(&["build", "--check", "tabulate"]).good();
+    assert!(same.out.contains("1 reproduced"), "{same:?}");
+
+    tree.recipe("itoa", &format!("[[source]]\n{ITOA}{cargo}"));
+    tree.run(&["build", "itoa"]).failed(1, &["itoa 1 could not be built", "has no `Cargo.lock`"]);
+    tree.recipe("itoa", &format!("[[source]]\n{ITOA}{}", cargo.replace("cargo\"]", "./cargo\"]")));
+    tree.run(&["build", "itoa"]).failed(1, &["no Debian package can be called so", "line 10"]);
+    tree.real.0.is_tidy();
+}

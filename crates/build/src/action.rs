@@ -16,7 +16,7 @@ use aleph_sandbox::{
 
 use crate::{
     DigestError, Phase, Recipe, copy_directory, environment, phases,
-    phases::{HEADERS, OUT, exports},
+    phases::{CRATES, HEADERS, OUT, exports},
     prefix,
 };
 
@@ -35,6 +35,8 @@ pub struct Action<'a> {
     pub layers: Vec<PathBuf>,
     /// The sources, in the recipe's order.
     pub sources: Vec<Source>,
+    /// The crates that the source's `Cargo.lock` names.
+    pub crates: Vec<PathBuf>,
     /// The names of the recipes whose components are in the layers, those that are asked first at the beginning.
     pub around: Vec<&'a str>,
     /// How many things may be done at once.
@@ -151,10 +153,11 @@ impl Action<'_> {
         make(&self.scratch, 0o700)?;
         make(&upper, 0o755)?;
         make(&self.scratch.join("work"), 0o755)?;
-        for (number, source) in self.sources.iter().enumerate() {
-            let directory = upper.join("sources").join(number.to_string());
+        let numbered = self.sources.iter().enumerate().map(|(number, source)| (number.to_string(), &source.paths));
+        for (name, paths) in numbered.chain([(CRATES.to_owned(), &self.crates)]) {
+            let directory = upper.join("sources").join(name);
             make(&directory, 0o755)?;
-            for path in &source.paths {
+            for path in paths {
                 if path.is_dir() {
                     copy_directory(path, &directory)?;
                 } else {

@@ -13,6 +13,7 @@ mod digest;
 mod graph;
 mod interface;
 mod key;
+mod lock;
 mod phases;
 mod place;
 mod recipe;
@@ -24,6 +25,7 @@ pub use digest::{DigestError, copy_directory, digest_directory};
 pub use graph::{Graph, GraphError};
 pub use interface::{Interface, InterfaceError, exposes, interface};
 pub use key::{BuildKey, Inputs, KeyParts};
+pub use lock::{LockError, Locked, locked};
 pub use phases::{Phase, environment, phases};
 pub use place::{Member, PREFIX_LENGTH, closure_entries, other_prefix, prefix};
 pub use recipe::{

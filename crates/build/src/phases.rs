@@ -6,6 +6,8 @@ use crate::{Patches, Recipe, Source, System, prefix};
 
 /// Where sources are, one directory for each, numbered.
 pub(crate) const SOURCES: &str = "/sources";
+/// Where crates are among them.
+pub(crate) const CRATES: &str = "crates";
 /// Where it is built.
 pub(crate) const WORK: &str = "/build";
 /// What is installed goes below this.
@@ -47,6 +49,9 @@ pub fn phases(recipe: &Recipe, with_tests: bool) -> Vec<Phase> {
     let or = |own: &Option<String>, usual: String| own.clone().unwrap_or(usual);
     let [configure, make, test, install] = usual(recipe, &project);
     let mut prepare = unpack(recipe, &source, &build);
+    if recipe.build.system == System::Cargo {
+        prepare.push_str(VENDOR);
+    }
     if let Some(own) = &own.prepare {
         let _ = writeln!(prepare, "cd {source}\n{own}");
     }
@@ -148,9 +153,70 @@ fn usual(recipe: &Recipe, project: &str) -> [String; 4] {
             format!("meson test -C {WORK}/meson"),
             format!("meson install -C {WORK}/meson --no-rebuild"),
         ],
+        System::Cargo => [
+            String::new(),
+            format!("cargo build --release --locked --offline{configure}{make}"),
+            format!("cargo test --release --locked --offline{configure}{make}"),
+            format!(
+                "cargo install --path . --root \"$DESTDIR$PREFIX\" --locked --offline --no-track{configure}{}",
+                list(&build.install)
+            ),
+        ],
+        System::Python => [
+            String::new(),
+            format!(
+                "/usr/bin/python3 -m pip wheel --no-deps --no-index --no-build-isolation --no-cache-dir \
+                 --disable-pip-version-check -w {WORK}/wheels{configure} ."
+            ),
+            String::new(),
+            format!("/usr/bin/python3 -c '{WHEELS}'"),
+        ],
         System::Script => Default::default(),
     }
 }
+
+/// Crates become what cargo takes in place of a registry.
+const VENDOR: &str = r#"mkdir -p /build/vendor /build/.cargo
+for file in /sources/crates/*.crate; do
+    test -e "$file" || continue
+    tar -xf "$file" -C /build/vendor --no-same-owner --no-same-permissions
+    name=${file##*/}
+    sum=$(sha256sum "$file" | cut -d' ' -f1)
+    echo "{\"files\":{},\"package\":\"$sum\"}" > "/build/vendor/${name%.crate}/.cargo-checksum.json"
+done
+cat > /build/.cargo/config.toml << 'END'
+[source.crates-io]
+replace-with = "vendored"
+[source.vendored]
+directory = "/build/vendor"
+END
+"#;
+
+/// Installs wheels where Python has things of its own prefix, not where Debian's Python looks. Programs find their modules from
+/// where they are. It stands between single quotes.
+const WHEELS: &str = r##"
+import glob, os, sysconfig
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+home, out = os.environ["PREFIX"], os.environ["DESTDIR"]
+scheme = sysconfig.get_paths("posix_prefix", vars={"base": home, "platbase": home})
+for wheel in glob.glob("/build/wheels/*.whl"):
+    with WheelFile.open(wheel) as source:
+        scheme["headers"] = os.path.join(home, "include", source.distribution)
+        to = SchemeDictionaryDestination(scheme, interpreter="/usr/bin/python3", script_kind="posix", destdir=out)
+        install(source=source, destination=to, additional_metadata={})
+modules = os.path.relpath(scheme["purelib"], home)
+find = "import os, sys; sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), \"%s\"))\n"
+for path in glob.glob(out + home + "/bin/*"):
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.readlines()
+    if lines and lines[0].startswith("#!/usr/bin/python3"):
+        start = 2 if lines[1:] and lines[1].startswith("#") else 1
+        lines.insert(start, find % modules)
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(lines)
+"##;
 
 /// What follows every build: what only knows where it was built goes, and debug information moves into files of its own,
 /// where verdicts and debuggers look for it.
@@ -244,6 +310,14 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) ->
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    if recipe.build.system == System::Cargo {
+        let mut words = vec!["-Cdebuginfo=1".to_owned()];
+        words.extend([format!("{WORK}/source=."), format!("{WORK}=.")].map(|map| format!("--remap-path-prefix={map}")));
+        words.extend(link.iter().flat_map(|words| words.split(' ')).map(|word| format!("-Clink-arg={word}")));
+        variables.push(("RUSTFLAGS".to_owned(), words.join(" ")));
+        variables.push(("CARGO_BUILD_JOBS".to_owned(), jobs.to_string()));
+        variables.push(("CARGO_TARGET_DIR".to_owned(), format!("{WORK}/target")));
+    }
     for (name, home) in around.iter().zip(&homes) {
         let tame = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         variables.push((format!("{}_PREFIX", name.chars().map(tame).collect::<String>()), home.clone()));
@@ -284,6 +358,20 @@ mod tests {
         assert_eq!(configure.directory, "/build/outside");
         assert!(configure.script.starts_with("/build/source/a/b/configure "), "{}", configure.script);
         assert!(configure.script.ends_with(r#" "--with-x=$PREFIX/\"y\"""#), "{}", configure.script);
+    }
+
+    #[test]
+    fn crates_are_built_with_what_is_there_and_nothing_else() {
+        let cargo = recipe("[build]\nsystem = 'cargo'\nconfigure = ['--no-default-features']\n");
+        let phases = phases(&cargo, false);
+        let script = |name: &str| &phases.iter().find(|phase| phase.name == name).unwrap().script;
+        assert!(script("prepare").contains("replace-with = \"vendored\""));
+        assert!(script("build").ends_with(r#"--locked --offline "--no-default-features""#), "{}", script("build"));
+        assert!(script("install").contains("--root \"$DESTDIR$PREFIX\" --locked --offline"));
+        let all = environment(&cargo, "/p", &["zlib"], 2);
+        let flags = &all.iter().find(|(name, _)| name == "RUSTFLAGS").unwrap().1;
+        assert!(flags.contains(&format!("-Clink-arg=-L{}/lib", prefix("zlib"))), "{flags}");
+        assert!(!WHEELS.contains('\''));
     }
 
     #[test]

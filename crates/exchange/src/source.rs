@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, BufReader, Read},
-    path::Path,
+    path::{Component, Path, PathBuf},
 };
 
 use aleph_component::Digest;
@@ -13,6 +13,8 @@ use crate::deb::{Limits, unpack::Packing};
 
 /// The most that is unpacked to look at names. 4 GiB.
 const MOST: u64 = 4 << 30;
+/// The largest file that is read as a whole.
+const LARGEST: u64 = 64 << 20;
 
 /// The names below the one directory that a source archive (tar; gzip, xz, zstd or plain) has at its top. Nothing if it is
 /// packed otherwise.
@@ -20,6 +22,43 @@ const MOST: u64 = 4 << 30;
 /// # Errors
 /// If it cannot be read, or is none.
 pub fn top_names(archive: &Path) -> io::Result<Option<BTreeSet<String>>> {
+    let Some(unpacked) = unpacked(archive)? else { return Ok(None) };
+    let mut names = BTreeSet::new();
+    for entry in tar::Archive::new(unpacked).entries()? {
+        let entry = entry?;
+        let path = entry.path()?;
+        let below = below_top(&path).to_string_lossy().into_owned();
+        if !below.is_empty() && !below.contains('/') {
+            names.insert(below);
+        }
+    }
+    Ok(Some(names))
+}
+
+/// The contents of a file below the one directory that a source archive has at its top. Nothing if there is none, or the
+/// archive is packed otherwise.
+///
+/// # Errors
+/// If the archive cannot be read, or the file is larger than 64 MiB.
+pub fn file_in(archive: &Path, file: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(unpacked) = unpacked(archive)? else { return Ok(None) };
+    for entry in tar::Archive::new(unpacked).entries()? {
+        let entry = entry?;
+        if !entry.header().entry_type().is_file() || below_top(&entry.path()?) != file {
+            continue;
+        }
+        if entry.size() > LARGEST {
+            return Err(io::Error::other(format!("{} in it is larger than {} MiB", file.display(), LARGEST >> 20)));
+        }
+        let mut bytes = Vec::new();
+        entry.take(LARGEST).read_to_end(&mut bytes)?;
+        return Ok(Some(bytes));
+    }
+    Ok(None)
+}
+
+/// What is in an archive, as one stream.
+fn unpacked(archive: &Path) -> io::Result<Option<impl Read>> {
     let name = archive.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let packing = match name.rsplit('.').next().unwrap_or_default() {
         "gz" | "tgz" | "crate" => Packing::Gzip,
@@ -28,17 +67,12 @@ pub fn top_names(archive: &Path) -> io::Result<Option<BTreeSet<String>>> {
         "tar" => Packing::Plain,
         _ => return Ok(None),
     };
-    let unpacked = packing.unpack(BufReader::new(File::open(archive)?), true, &Limits::default())?;
-    let mut names = BTreeSet::new();
-    for entry in tar::Archive::new(unpacked.take(MOST)).entries()? {
-        let entry = entry?;
-        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
-        let below = path.split_once('/').map_or("", |(_, below)| below);
-        if !below.is_empty() && !below.trim_end_matches('/').contains('/') {
-            names.insert(below.trim_end_matches('/').to_owned());
-        }
-    }
-    Ok(Some(names))
+    Ok(Some(packing.unpack(BufReader::new(File::open(archive)?), true, &Limits::default())?.take(MOST)))
+}
+
+/// A path without the directory at the top.
+fn below_top(path: &Path) -> PathBuf {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).skip(1).collect()
 }
 
 /// The files of a Debian source package with their SHA-256, by its `.dsc`. Source: Debian Policy, 5.6.24.
@@ -81,6 +115,8 @@ mod tests {
         archive.into_inner().unwrap().finish().unwrap();
         let names: Vec<String> = top_names(&path).unwrap().unwrap().into_iter().collect();
         assert_eq!(names, ["README", "configure"]);
+        assert_eq!(file_in(&path, Path::new("src/x.c")).unwrap(), Some(Vec::new()));
+        assert_eq!(file_in(&path, Path::new("x.c")).unwrap(), None);
         std::fs::write(directory.path().join("b.zip"), "PK").unwrap();
         assert_eq!(top_names(&directory.path().join("b.zip")).unwrap(), None);
         std::fs::write(directory.path().join("c.tar.xz"), "no").unwrap();

@@ -52,7 +52,7 @@ pub struct Recipe {
     pub trust: Option<Trust>,
 }
 
-/// What has to be there to build. Each name is that of another recipe.
+/// What has to be there to build. Names are those of other recipes, but for `debian`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Needs {
@@ -65,6 +65,9 @@ pub struct Needs {
     /// Whose programs run while it is built. It is built again if they change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,
+    /// Debian packages that are there while it is built, beside those of the tree: compilers of its language.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debian: Vec<String>,
 }
 
 /// How it is built: a build system that is known, and what is particular.
@@ -137,6 +140,10 @@ pub enum System {
     Meson,
     /// `make` alone; `PREFIX` and `DESTDIR` are given to it.
     Make,
+    /// `cargo`, with all that `Cargo.lock` of its source names; programs are installed.
+    Cargo,
+    /// A wheel, which `pip` makes of its source.
+    Python,
     /// Only the phases that the recipe has.
     Script,
 }
@@ -176,7 +183,7 @@ pub struct Trust {
 impl Recipe {
     /// All recipes that it needs, with how.
     pub fn dependencies(&self) -> impl Iterator<Item = (&str, crate::Use)> {
-        let Needs { linked, copied, tools } = &self.needs;
+        let Needs { linked, copied, tools, debian: _ } = &self.needs;
         let linked = linked.iter().map(|name| (name.as_str(), crate::Use::Linked));
         let copied = copied.iter().map(|name| (name.as_str(), crate::Use::Copied));
         let tools = tools.iter().map(|name| (name.as_str(), crate::Use::Tool));

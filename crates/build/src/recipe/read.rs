@@ -89,6 +89,14 @@ impl Recipe {
                 ));
             }
         }
+        // What else a view can be asked for, such as other files, is no tool.
+        let is_package = |name: &&String| {
+            let is_safe = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c);
+            name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(is_safe)
+        };
+        if let Some(name) = self.needs.debian.iter().find(|name| !is_package(name)) {
+            return Some(("no Debian package can be called so".to_owned(), format!("\"{name}\"")));
+        }
         self.sources.iter().find_map(Source::mistake)
     }
 }
@@ -153,6 +161,7 @@ linked = ["a"]
             ("debian = \"zlib\"\n", "debian = \"zlib\"\nurl = \"x/y\"\n", "line 9", "in one place"),
             ("[\"a\"]", "[\"a\"]\ntools = [\"a\"]", "line 13", "needed in two ways"),
             ("[\"a\"]", "[\"zlib\"]", "line 2", "nothing needs itself"),
+            ("[\"a\"]", "[]\ndebian = [\"./x.deb\"]", "line 13", "no Debian package can be called so"),
             ("sha256", "#", "line 9", "needs its `sha256`"),
             ("[needs]", "into = \"../x\"\n[needs]", "line 9", "below the one"),
             ("[needs]", "patches = [\"../x\"]\n[needs]", "line 12", "a file beside"),

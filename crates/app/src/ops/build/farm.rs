@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aleph_build::{Action, Built, Dependency, Ended, Member, Record, Use, closure_entries};
+use aleph_build::{Action, Built, Dependency, Ended, Member, Record, System, Use, closure_entries};
 use aleph_sandbox::workshop::{End, Event};
 
 use super::{
@@ -259,7 +259,7 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
         interface: taken.interface,
         exposes: taken.exposes,
         dependencies: used(order, built),
-        tools: vec![around.toolchain.digest],
+        tools: vec![around.toolchains.of(order.at).digest],
         kept: None,
         wall_ms: milliseconds(wall),
         cpu_ms: milliseconds(built.cpu),
@@ -322,13 +322,17 @@ pub(super) fn prepare<'a>(
     let used = order.dependencies.iter().map(|(name, dependency)| (name.as_str(), &dependency.component));
     quarantine::refuse(around.store, used)?;
     let scratch = Scratch::make(around.store, &format!("{}-{}", recipe.name, short(&order.keys.key)))?;
-    let mut layers = around.toolchain.layers.clone();
+    let mut layers = around.toolchains.of(order.at).layers.clone();
     if !order.dependencies.is_empty() {
         let tree = scratch.path.join("around");
         around.store.plant(&tree, &entries(session, &order)?)?;
         layers.insert(0, tree);
     }
     let sources = sources::fetch(&around.directory(order.at), recipe, originals)?;
+    let crates = match (recipe.build.system, originals) {
+        (System::Cargo, Some(originals)) => sources::crates(recipe, &sources, originals)?,
+        _ => Vec::new(),
+    };
     let log = around.store.layout().log().join(format!("build-{}-{}.log", recipe.name, short(&order.keys.key)));
     let direct = recipe.dependencies().map(|(name, _)| name);
     let names = &around.graph.names;
@@ -339,6 +343,7 @@ pub(super) fn prepare<'a>(
         recipe,
         layers,
         sources,
+        crates,
         around: all,
         jobs,
         prefix: order.prefix(recipe),

@@ -155,9 +155,9 @@ pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
     };
     let graph = Graph::new(&tree, &names)?;
     let store = if host.global.dry_run { host.store_to_read()? } else { host.store()? };
-    let toolchain = tools::toolchain(host, printer, &store, &tree.tools, wanted.update_tools)?;
+    let toolchains = tools::Toolchains::new(host, printer, &store, (&tree, &graph), wanted.update_tools)?;
     let records = Records::read(store.layout().root())?;
-    let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchain: &toolchain };
+    let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchains: &toolchains };
     let mut session = Session::new(around, wanted, records);
     if host.global.dry_run {
         session.look()?;
@@ -183,9 +183,9 @@ pub(crate) fn shell(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
     }
     let store = host.store()?;
     scratch::clean(&store)?;
-    let toolchain = tools::toolchain(host, printer, &store, &tree.tools, wanted.update_tools)?;
+    let toolchains = tools::Toolchains::new(host, printer, &store, (&tree, &graph), wanted.update_tools)?;
     let records = Records::read(store.layout().root())?;
-    let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchain: &toolchain };
+    let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchains: &toolchains };
     let mut session = Session::new(around, wanted, records);
     for needed in 0..at {
         if let session::Decision::Done(done, row) = session.decide(needed)? {

@@ -200,12 +200,21 @@ fn build(text: &mut String, names: Option<&BTreeSet<String>>) {
         ("cmake", "configure = []\n")
     } else if has("meson.build") {
         ("meson", "configure = []\n")
+    } else if has("Cargo.toml") {
+        ("cargo", "configure = []\n")
+    } else if has("pyproject.toml") || has("setup.py") {
+        ("python", "configure = []\n")
     } else if has("Makefile") || has("makefile") || has("GNUmakefile") {
         ("make", "make = []\n")
     } else {
         ("script", "\n[build.phase]\nbuild = \"\"\ninstall = 'mkdir -p \"$DESTDIR$PREFIX/bin\"'\n")
     };
-    let _ = write!(text, "\n[build]\nsystem = \"{system}\"\n{more}");
+    let debian = match system {
+        "cargo" => "debian = [\"cargo\"]\n",
+        "python" => "debian = [\"python3-installer\", \"python3-pip\", \"python3-setuptools\", \"python3-wheel\"]\n",
+        _ => "",
+    };
+    let _ = write!(text, "{debian}\n[build]\nsystem = \"{system}\"\n{more}");
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use aleph_build::{
 use aleph_component::ComponentId;
 use aleph_store::Store;
 
-use super::{Row, Wanted, What, keep, sources, tools::Toolchain};
+use super::{Row, Wanted, What, keep, sources, tools::Toolchains};
 use crate::{failure::Outcome, host::Host, output::Printer};
 
 /// What a build goes on around.
@@ -20,7 +20,7 @@ pub(crate) struct Around<'a> {
     pub(crate) store: &'a Store,
     pub(crate) tree: &'a RecipeTree,
     pub(crate) graph: &'a Graph,
-    pub(crate) toolchain: &'a Toolchain,
+    pub(crate) toolchains: &'a Toolchains,
 }
 
 impl<'a> Around<'a> {
@@ -310,7 +310,7 @@ impl<'a> Session<'a> {
             platform: PLATFORM,
             linked,
             content,
-            tools: &[self.around.toolchain.digest],
+            tools: &[self.around.toolchains.of(at).digest],
         };
         Ok(inputs.keys())
     }

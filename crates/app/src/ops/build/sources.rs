@@ -1,12 +1,16 @@
 //! The sources of recipes: what they are, and bringing them here.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use aleph_build::{ActionSource, Origin, Patches, Recipe, digest_directory};
+use aleph_build::{ActionSource, Locked, Origin, Patches, Recipe, Registry, digest_directory, locked};
 use aleph_component::Digest;
+use aleph_exchange::source::file_in;
 
 use crate::{
-    failure::Outcome,
+    failure::{Failure, Outcome},
     ops::sources::{Original, Originals, Place},
 };
 
@@ -77,6 +81,45 @@ pub(super) fn fetch(
     }
     Ok(sources)
 }
+
+/// The crates that the `Cargo.lock` in the sources of a recipe names, fetched.
+pub(super) fn crates(recipe: &Recipe, sources: &[ActionSource], originals: &Originals<'_>) -> Outcome<Vec<PathBuf>> {
+    let lock = lock(recipe, sources)?.ok_or_else(|| {
+        Failure::new("its source has no `Cargo.lock`, which says what it is built with").hint(
+            "a source that has one, such as a release or a commit of upstream's, or one more source with it, will do",
+        )
+    })?;
+    let original = |Locked { name, version, sha256 }: Locked| {
+        let file = Registry::Crates.file(&name, &version);
+        Original { place: Place::Registry { registry: Registry::Crates, name, version }, file, sha256 }
+    };
+    let originals_of_it: Vec<Original> = locked(&lock)?.into_iter().map(original).collect();
+    originals.fetch(&originals_of_it)
+}
+
+/// The nearest `Cargo.lock` above where a recipe is built, in what is unpacked there.
+fn lock(recipe: &Recipe, sources: &[ActionSource]) -> Outcome<Option<String>> {
+    let directory = Path::new(recipe.build.directory.as_deref().unwrap_or_default());
+    for above in directory.ancestors() {
+        let path = above.join(LOCK);
+        // What is unpacked last is what is there.
+        for (source, fetched) in recipe.sources.iter().zip(sources).rev() {
+            let Ok(below) = path.strip_prefix(source.into.as_deref().unwrap_or_default()) else { continue };
+            let Some(place) = fetched.paths.first() else { continue };
+            let found = match place.is_dir() {
+                true => fs::read(place.join(below)).ok(),
+                false => file_in(place, below)?,
+            };
+            if let Some(bytes) = found {
+                return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What cargo calls its locks.
+const LOCK: &str = "Cargo.lock";
 
 /// A repository as git knows it: what is no address, nor `HOST:PATH`, is relative to a directory.
 pub(super) fn repository(directory: &Path, from: &str) -> String {

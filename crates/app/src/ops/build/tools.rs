@@ -1,8 +1,8 @@
 //! What makes up `/` where things are built: a view of Debian packages, one for each set of them.
 
-use std::{fs::File, path::PathBuf};
+use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
-use aleph_build::Tools;
+use aleph_build::{Graph, RecipeTree};
 use aleph_component::{Digest, Hasher};
 use aleph_exchange::apt::solve::Upgrade;
 use aleph_store::Store;
@@ -26,30 +26,64 @@ pub(crate) struct Toolchain {
     _held: Option<File>,
 }
 
-/// The name of the view of a set of tools.
-fn name(tools: &Tools) -> Outcome<ViewName> {
-    let mut sorted = tools.debian.clone();
-    sorted.sort();
-    let digest = Digest::of(sorted.join(" ").as_bytes()).to_string();
+/// What the recipes of a graph are built with: trees of the tree's tools, and of more where a recipe asks for more.
+pub(crate) struct Toolchains {
+    all: Vec<Toolchain>,
+    /// Which is for which recipe.
+    of: Vec<usize>,
+}
+
+impl Toolchains {
+    /// What a recipe is built with.
+    pub(crate) fn of(&self, at: usize) -> &Toolchain {
+        &self.all[self.of[at]]
+    }
+
+    /// Makes those that are not there, and brings all up to date if that is wanted.
+    pub(crate) fn new(
+        host: &Host,
+        printer: &Printer,
+        store: &Store,
+        (tree, graph): (&RecipeTree, &Graph),
+        update: bool,
+    ) -> Outcome<Self> {
+        let mut known: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+        let (mut all, mut of) = (Vec::new(), Vec::new());
+        for name in &graph.names {
+            let mut packages = tree.tools.debian.clone();
+            packages.extend(tree.recipes[name].recipe.needs.debian.iter().cloned());
+            packages.sort();
+            packages.dedup();
+            let at = match known.get(&packages) {
+                Some(at) => *at,
+                None => {
+                    all.push(toolchain(host, printer, store, &packages, update)?);
+                    known.insert(packages, all.len() - 1);
+                    all.len() - 1
+                }
+            };
+            of.push(at);
+        }
+        Ok(Self { all, of })
+    }
+}
+
+/// The name of the view of a set of tools, which is sorted.
+fn name(packages: &[String]) -> Outcome<ViewName> {
+    let digest = Digest::of(packages.join(" ").as_bytes()).to_string();
     Ok(format!("{PREFIX}{}", &digest[..16]).parse()?)
 }
 
 /// The view of the tools, made if it is not there; brought up to date if that is wanted. A dry run goes on without one.
-pub(crate) fn toolchain(
-    host: &Host,
-    printer: &Printer,
-    store: &Store,
-    tools: &Tools,
-    update: bool,
-) -> Outcome<Toolchain> {
-    let name = name(tools)?;
+fn toolchain(host: &Host, printer: &Printer, store: &Store, packages: &[String], update: bool) -> Outcome<Toolchain> {
+    let name = name(packages)?;
     let views = Views::new(store);
     let is_there = views.get(&name)?.map(|view| view.current_number()).transpose()?.flatten().is_some();
     if host.global.dry_run && !is_there {
         return Ok(Toolchain { layers: Vec::new(), digest: Hasher::new().finish(), _held: None });
     }
     if update || !is_there {
-        make(host, printer, tools, &name)?;
+        make(host, printer, packages, &name)?;
     }
     let view = views.get(&name)?.ok_or_else(|| no_view(&name))?;
     let layers: RunLayers = view.run_layers()?.ok_or_else(|| no_view(&name))?;
@@ -64,10 +98,10 @@ pub(crate) fn toolchain(
     })
 }
 
-fn make(host: &Host, printer: &Printer, tools: &Tools, name: &ViewName) -> Outcome<()> {
+fn make(host: &Host, printer: &Printer, packages: &[String], name: &ViewName) -> Outcome<()> {
     let record = ViewRecord { name: name.clone(), kind: Kind::User, owner: host.login.clone(), project: None };
     printer.note("preparing the tools to build with");
-    let wish = Wish { add: tools.debian.clone(), upgrade: Upgrade::All, ..Wish::default() };
+    let wish = Wish { add: packages.to_vec(), upgrade: Upgrade::All, ..Wish::default() };
     change::change(host, printer, &Target { record, project: None }, &wish, "the tools that recipes are built with")?;
     Ok(())
 }
