@@ -121,6 +121,10 @@ pub(crate) struct BuildArguments {
     /// Keep the directory of a build that fails
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Build on a cluster: one that `executors.toml` names, or grpc://HOST:PORT[/INSTANCE]. What it cannot build is built
+    /// here; with --builds this machine takes its share
+    #[arg(long, value_name = "NAME|ADDRESS")]
+    pub(crate) executor: Option<String>,
     /// Build what is named once more, and compare: the same should come of it
     #[arg(long)]
     pub(crate) check: bool,
@@ -360,10 +364,15 @@ pub(crate) enum Command {
     /// Run scripts for a composition that another process makes
     #[command(hide = true, name = WORKER)]
     Worker,
+    /// Carry out a build that another machine prepared
+    #[command(hide = true, name = WORK)]
+    Work,
 }
 
 /// The name of the hidden command that a sandbox's worker is started with.
 pub(crate) const WORKER: &str = "_worker";
+/// The name of the hidden command that is a build on a cluster's worker.
+pub(crate) const WORK: &str = "_work";
 
 #[derive(Subcommand)]
 #[command(defer = true)]

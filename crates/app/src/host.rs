@@ -6,8 +6,10 @@ mod registries;
 
 use std::{
     ffi::{OsStr, OsString},
+    os::fd::IntoRawFd as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicI32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -29,6 +31,8 @@ pub(crate) struct Host {
     pub(crate) cwd: PathBuf,
     pub(crate) store_root: PathBuf,
     pub(crate) cache: PathBuf,
+    /// The files that name clusters, the user's first.
+    pub(crate) executors: Vec<PathBuf>,
     /// One more configuration file of apt's, as apt takes it.
     pub(crate) apt_config: Option<PathBuf>,
     pub(crate) global: Global,
@@ -47,21 +51,24 @@ impl Host {
         let home = variable("HOME").or(account.as_ref().map(|(_, home)| home.clone()));
         let home = home.unwrap_or_else(|| PathBuf::from("/"));
         let login = account.map_or_else(|| format!("uid{}", uid.as_raw()), |(login, _)| login);
+        let below = |variable_name: &str, default: &str| {
+            variable(variable_name).filter(|path| path.is_absolute()).unwrap_or_else(|| home.join(default))
+        };
         let (data, cache) = if uid.is_root() {
             (PathBuf::from("/var/lib/aleph"), PathBuf::from("/var/cache/aleph"))
         } else {
-            let below = |variable_name: &str, default: &str| {
-                variable(variable_name).filter(|path| path.is_absolute()).unwrap_or_else(|| home.join(default))
-            };
             (below("XDG_DATA_HOME", ".local/share").join("aleph"), below("XDG_CACHE_HOME", ".cache").join("aleph"))
         };
+        let configuration = [below("XDG_CONFIG_HOME", ".config"), PathBuf::from("/etc")];
+        let executors = configuration.map(|directory| directory.join("aleph/executors.toml")).into();
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let store_root = match &global.store {
             Some(path) => cwd.join(path),
             None => data,
         };
         let cache = variable("ALEPH_CACHE").map_or(cache, |path| cwd.join(path));
-        Ok(Self { login, home, cwd, store_root, cache, apt_config: variable("APT_CONFIG"), global: global.clone() })
+        let apt_config = variable("APT_CONFIG");
+        Ok(Self { login, home, cwd, store_root, cache, executors, apt_config, global: global.clone() })
     }
 
     /// The same host with another view.
@@ -80,6 +87,7 @@ impl Host {
             cwd: cwd.to_owned(),
             store_root: store_root.to_owned(),
             cache: self.cache.clone(),
+            executors: self.executors.clone(),
             apt_config: self.apt_config.clone(),
             global: Global { store, view: Some(login.to_owned()), dry_run: false, ..self.global.clone() },
         }
@@ -165,6 +173,20 @@ impl Host {
         Ok(std::env::current_exe()?)
     }
 
+    /// The libraries that this process has loaded.
+    pub(crate) fn libraries() -> Outcome<Vec<PathBuf>> {
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        let mapped = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).filter(|path| path.contains(".so"));
+        let mut paths: Vec<PathBuf> = mapped.map(PathBuf::from).filter(|path| path.is_file()).collect();
+        paths.dedup();
+        Ok(paths)
+    }
+
+    /// A name for this run of the program, which no other has.
+    pub(crate) fn invocation() -> Outcome<String> {
+        Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
+    }
+
     /// Where programs of the host are.
     pub(crate) fn search_path() -> OsString {
         std::env::var_os("PATH").unwrap_or_default()
@@ -232,6 +254,39 @@ fn account(uid: u32) -> Option<(String, PathBuf)> {
 /// Whether a variable is there and empty.
 pub(crate) fn is_set_to_nothing(name: &OsStr) -> bool {
     std::env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
+/// Where the handler tells which signal came.
+static TOLD: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn tell(signal: libc::c_int) {
+    let byte = [u8::try_from(signal).unwrap_or(0)];
+    // SAFETY: `write` may be called in a handler; the byte lives until it returns.
+    unsafe { libc::write(TOLD.load(Ordering::Relaxed), byte.as_ptr().cast(), 1) };
+}
+
+impl Host {
+    /// Does something before a signal ends this process that asks it to end.
+    pub(crate) fn on_interrupt(last: impl FnOnce() + Send + 'static) -> Outcome<()> {
+        let (heard, told) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        TOLD.store(told.into_raw_fd(), Ordering::Relaxed);
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            // SAFETY: the handler does nothing but write to a pipe that is never closed.
+            unsafe { libc::signal(signal, tell as *const () as libc::sighandler_t) };
+        }
+        std::thread::spawn(move || {
+            let mut signal = [0];
+            if let Ok(1) = rustix::io::read(&heard, &mut signal) {
+                last();
+                // SAFETY: ends this process, as it would have ended before.
+                unsafe {
+                    libc::signal(signal[0].into(), libc::SIG_DFL);
+                    libc::kill(libc::getpid(), signal[0].into());
+                }
+            }
+        });
+        Ok(())
+    }
 }
 
 /// Lets a write to a closed pipe end the process.

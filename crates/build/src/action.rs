@@ -3,28 +3,19 @@
 use std::{
     collections::BTreeSet,
     fs, io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use aleph_sandbox::{
-    ids::IdMap,
-    workshop::{End, Event, Job, Limits, Step, StepReport, WorkshopError},
-};
+use aleph_sandbox::workshop::{End, Event, WorkshopError};
 
 use crate::{
-    DigestError, Phase, Recipe, copy_directory, environment, phases,
-    phases::{CRATES, HEADERS, OUT, exports},
-    prefix,
+    DigestError, Phase, Recipe, copy_directory, environment, parallel, phases,
+    phases::{CRATES, exports},
+    work::{Report, Room, Work, WorkStep, carry_out, installed},
 };
-
-/// How much of one phase's output is kept, in bytes.
-const OUTPUT: usize = 64 << 20;
-
-/// What a build may take: more than any that was seen takes, and little enough for the machine to stay usable.
-const LIMITS: Limits = Limits { tasks: Some(4096), free: Some(512 << 20) };
 
 /// A build that can be carried out.
 #[derive(Clone, Debug)]
@@ -39,8 +30,8 @@ pub struct Action<'a> {
     pub crates: Vec<PathBuf>,
     /// The names of the recipes whose components are in the layers, those that are asked first at the beginning.
     pub around: Vec<&'a str>,
-    /// How many things may be done at once.
-    pub jobs: usize,
+    /// How many things may be done at once; as many as there are processors if that is not said.
+    pub jobs: Option<usize>,
     /// The prefix that it is built for.
     pub prefix: String,
     /// Whether the build system's tests are run.
@@ -66,7 +57,7 @@ pub enum Ended {
     /// A phase failed.
     Failed {
         /// The phase.
-        phase: &'static str,
+        phase: String,
         /// How it ended.
         end: End,
     },
@@ -110,30 +101,52 @@ impl Action<'_> {
         phases(self.recipe, self.with_tests)
     }
 
-    /// Carries it out; `worker` starts this program as a sandbox's worker. `on_event` is told the phase and what happens in
-    /// it.
+    /// Carries it out; `worker` starts this program as a sandbox's worker, `processors` is how many there are. `on_event` is told
+    /// what happens.
     ///
     /// # Errors
     /// If it cannot be carried out.
-    pub fn run(&self, worker: Command, on_event: &mut dyn FnMut(&Phase, &Event)) -> Result<Ended, ActionError> {
-        let phases = self.phases();
-        let job = self.job(phases.iter().map(|phase| self.step(phase)).collect())?;
-        let outcome = job.run(worker, &mut |event| {
-            let (Event::Started { step } | Event::Output { step, .. } | Event::Finished { step, .. }) = &event;
-            on_event(&phases[*step], &event);
-        })?;
-        if let Some(failed) = outcome.failed_step(&job) {
-            return Ok(Ended::Failed { phase: phases[failed].name, end: outcome.steps[failed].end.clone() });
+    pub fn run(
+        &self,
+        processors: usize,
+        worker: Command,
+        on_event: &mut dyn FnMut(&Work, &Event),
+    ) -> Result<Ended, ActionError> {
+        let room = Room { layers: self.layers.clone(), upper: self.lay_out()?, work: self.scratch.join("work") };
+        let work = self.work();
+        let report = carry_out(&work, &room, processors, worker, &mut |event| on_event(&work, event))?;
+        Ok(self.ended(report))
+    }
+
+    /// What is done, apart from where.
+    pub fn work(&self) -> Work {
+        let step = |phase: Phase| WorkStep {
+            script: self.script(&phase),
+            name: phase.name.to_owned(),
+            directory: phase.directory,
+        };
+        Work {
+            steps: self.phases().into_iter().map(step).collect(),
+            variables: environment(self.recipe, &self.prefix, &self.around),
+            jobs: if self.recipe.build.serial { Some(1) } else { self.jobs },
+            around: self.around.iter().map(|name| (*name).to_owned()).collect(),
+            prefix: self.prefix.clone(),
+            timeout: self.timeout,
         }
-        let cpu = |step: &StepReport| step.user + step.system;
-        let read = fs::read_to_string(self.upper().join(HEADERS.trim_start_matches('/'))).unwrap_or_default();
-        let headers = self.around.iter().filter(|name| read.contains(&format!("{}/include/", prefix(name))));
-        Ok(Ended::Built(Built {
-            headers: headers.map(|name| (*name).to_owned()).collect(),
-            tree: self.upper().join(format!("{OUT}{}", self.prefix).trim_start_matches('/')),
-            cpu: outcome.steps.iter().map(cpu).sum(),
-            peak_kib: outcome.steps.iter().map(|step| step.peak_kib).max().unwrap_or(0),
-        }))
+    }
+
+    /// What a report says, once what was built is where [`Action::tree`] says.
+    pub fn ended(&self, report: Report) -> Ended {
+        if let (Some(phase), Some(end)) = (&report.failed, report.end()) {
+            return Ended::Failed { phase: phase.clone(), end: end.clone() };
+        }
+        let (cpu, peak_kib) = (report.cpu(), report.peak_kib());
+        Ended::Built(Built { tree: self.tree(), headers: report.headers, cpu, peak_kib })
+    }
+
+    /// Where what was built is.
+    pub fn tree(&self) -> PathBuf {
+        installed(&self.upper(), &self.prefix)
     }
 
     fn upper(&self) -> PathBuf {
@@ -162,34 +175,14 @@ impl Action<'_> {
                     copy_directory(path, &directory)?;
                 } else {
                     let target = directory.join(path.file_name().unwrap_or_default());
-                    fs::copy(path, target).map_err(|source| ActionError::Prepare { path: path.clone(), source })?;
+                    let copied = fs::copy(path, &target)
+                        // Whatever its mode is where it is kept.
+                        .and_then(|_| fs::set_permissions(&target, fs::Permissions::from_mode(0o644)));
+                    copied.map_err(|source| ActionError::Prepare { path: path.clone(), source })?;
                 }
             }
         }
         Ok(upper)
-    }
-
-    fn job(&self, steps: Vec<Step>) -> Result<Job, ActionError> {
-        let (upper, work) = (self.lay_out()?, self.scratch.join("work"));
-        // One id in a namespace is root's there, whoever called: what is built is the same for all of them.
-        Ok(Job {
-            layers: self.layers.clone(),
-            upper,
-            work,
-            ids: IdMap::Single,
-            files: Vec::new(),
-            steps,
-            limits: LIMITS,
-        })
-    }
-
-    fn step(&self, phase: &Phase) -> Step {
-        let mut step = Step::new(phase.name, ["/bin/sh", "-c", &self.script(phase)]);
-        step.env = self.variables().into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        step.cwd = PathBuf::from(&phase.directory);
-        step.timeout = Some(self.timeout);
-        step.output = OUTPUT;
-        step
     }
 
     /// What is done in a phase, as shell, with the recipe's own variables.
@@ -197,8 +190,11 @@ impl Action<'_> {
         format!("{}set -e\n{}", exports(self.recipe), phase.script)
     }
 
-    /// The environment of all phases.
-    pub fn variables(&self) -> Vec<(String, String)> {
-        environment(self.recipe, &self.prefix, &self.around, self.jobs)
+    /// The environment of all phases, where there are that many processors.
+    pub fn variables(&self, processors: usize) -> Vec<(String, String)> {
+        let work = self.work();
+        let mut variables = work.variables;
+        variables.extend(parallel(work.jobs.unwrap_or(processors)));
+        variables
     }
 }

@@ -55,7 +55,8 @@ pub fn copy_directory(from: &Path, to: &Path) -> Result<(), DigestError> {
     walk(from, &mut |path, relative, kind| {
         let target = to.join(relative);
         match kind {
-            Found::Directory => fs::create_dir_all(&target),
+            Found::Directory => fs::create_dir_all(&target)
+                .and_then(|()| fs::set_permissions(&target, fs::Permissions::from_mode(0o755))),
             Found::Link => symlink(fs::read_link(path)?, &target),
             Found::File { is_executable } => {
                 fs::copy(path, &target)?;

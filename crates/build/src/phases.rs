@@ -253,9 +253,9 @@ cd /
 rm -rf /build /sources
 "#;
 
-/// The environment of every phase. `home` is the prefix that it is built for, `around` are the names of the recipes whose components are there, and `jobs` how many
-/// things may be done at once.
-pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) -> Vec<(String, String)> {
+/// The environment of every phase, but what says how many things may be done at once. `home` is the prefix that it is built for,
+/// `around` are the names of the recipes whose components are there.
+pub fn environment(recipe: &Recipe, home: &str, around: &[&str]) -> Vec<(String, String)> {
     let homes: Vec<String> = around.iter().map(|name| prefix(name)).collect();
     let linked: Vec<String> = around.iter().filter(|name| **name != LIBC).map(|name| prefix(name)).collect();
     let list = |below: &str, separator: &str| {
@@ -264,7 +264,6 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) ->
     let flags = |homes: &[String], start: &str, below: &str| {
         homes.iter().map(|home| format!("{start}{home}/{below}")).collect::<Vec<_>>().join(" ")
     };
-    let jobs = if recipe.build.serial { 1 } else { jobs };
     // Names of files that were compiled are relative to where it was built.
     let maps = format!("-ffile-prefix-map={WORK}/source=. -ffile-prefix-map={WORK}=.");
     let mut path = list("bin", ":");
@@ -282,9 +281,6 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) ->
         ("NAME", recipe.name.clone()),
         ("VERSION", recipe.version.clone()),
         ("SOURCE", format!("{WORK}/source")),
-        ("JOBS", jobs.to_string()),
-        ("MAKEFLAGS", format!("-j{jobs}")),
-        ("CMAKE_BUILD_PARALLEL_LEVEL", jobs.to_string()),
         ("CFLAGS", format!("-O2 -g {maps}")),
         ("CXXFLAGS", format!("-O2 -g {maps}")),
         ("CPPFLAGS", flags(&linked, "-I", "include")),
@@ -323,6 +319,12 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str], jobs: usize) ->
         variables.push((format!("{}_PREFIX", name.chars().map(tame).collect::<String>()), home.clone()));
     }
     variables
+}
+
+/// What says how many things may be done at once.
+pub fn parallel(jobs: usize) -> [(String, String); 3] {
+    let (name, jobs) = (str::to_owned, jobs.to_string());
+    [(name("JOBS"), jobs.clone()), (name("MAKEFLAGS"), format!("-j{jobs}")), (name("CMAKE_BUILD_PARALLEL_LEVEL"), jobs)]
 }
 
 /// The recipe's own variables, for the shell that runs a phase: they may refer to the others.
@@ -376,9 +378,8 @@ mod tests {
 
     #[test]
     fn what_is_around_is_found() {
-        let all = environment(&recipe("[build]\nserial = true\n"), "/p", &["zlib", "gcc-runtime"], 8);
+        let all = environment(&recipe(""), "/p", &["zlib", "gcc-runtime"]);
         let get = |name: &str| &all.iter().find(|(known, _)| known == name).unwrap().1;
-        assert_eq!(get("MAKEFLAGS"), "-j1");
         assert_eq!(*get("GCC_RUNTIME_PREFIX"), prefix("gcc-runtime"));
         assert!(get("CPPFLAGS").contains(&format!("-I{}/include", prefix("zlib"))));
         assert!(get("PATH").starts_with(&format!("{}/bin:", prefix("zlib"))));

@@ -93,6 +93,9 @@ pub struct Record {
     pub built_at_ms: u64,
     /// Who built it.
     pub built_by: String,
+    /// The executor that built it, and its worker; nothing if that was this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_on: Option<String>,
 }
 
 impl Record {
@@ -235,6 +238,7 @@ mod tests {
             peak_kib: 1,
             built_at_ms: 1,
             built_by: "alice".to_owned(),
+            built_on: None,
         };
         Records::read(root.path()).unwrap().put(record.clone()).unwrap();
         fs::write(root.path().join("builds/other.json"), "{").unwrap();

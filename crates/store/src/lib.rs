@@ -40,6 +40,7 @@ pub use record::Origin;
 pub use recover::RepairReport;
 pub use remove::remove_tree;
 pub use stage::{Staged, Staging, TreeBuilder};
+pub use tree::tree_mode;
 pub use verify::{Damage, VerifyReport};
 
 use std::{

@@ -162,7 +162,7 @@ pub(crate) fn listed(bytes: &[u8]) -> Result<Vec<Entry>, ManifestError> {
 }
 
 /// The bits that a tree gives a directory recorded with `mode`: never set-id, and never closed to its owner.
-pub(crate) const fn tree_mode(mode: u16) -> u16 {
+pub const fn tree_mode(mode: u16) -> u16 {
     mode & 0o1777 | 0o700
 }
 

@@ -46,6 +46,7 @@ fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
         confirm: arguments.confirm,
         closed: arguments.closed,
         fail_fast: arguments.fail_fast,
+        executor: arguments.executor,
     };
     let rows = build::build(host, printer, &wanted)?;
     printer.progress().clear();
@@ -106,6 +107,9 @@ fn cells(row: &Row) -> Vec<String> {
         What::Skipped => "skipped",
         What::Unchanged => "unchanged",
     };
-    let took = if row.wall.is_zero() { String::new() } else { format!("{:.1} s", row.wall.as_secs_f64()) };
+    let mut took = if row.wall.is_zero() { String::new() } else { format!("{:.1} s", row.wall.as_secs_f64()) };
+    if let Some(executor) = &row.executor {
+        took.push_str(&format!(" on {executor}"));
+    }
     vec![what.to_owned(), row.name.clone(), row.version.clone(), took, row.why.clone()]
 }

@@ -74,5 +74,6 @@ pub(crate) fn run(cli: Cli, host: &Host, printer: &Printer) -> Outcome {
         }
         Command::Launch { words } => run::launch(words),
         Command::Worker => run::worker(),
+        Command::Work => crate::ops::build::work(host),
     }
 }

@@ -1,66 +1,39 @@
 //! Building what has to be built: several recipes at once, those first that hold up the most.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
+    collections::{BTreeMap, BTreeSet},
     sync::mpsc::{self, Receiver, Sender},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use aleph_build::{Action, Built, Dependency, Ended, Member, Record, System, Use, closure_entries};
-use aleph_sandbox::workshop::{End, Event};
+use aleph_build::{Built, Dependency, Ended, Record};
+use aleph_sandbox::workshop::End;
 
 use super::{
     What, compare,
-    scratch::{self, Scratch},
-    session::{Decision, Done, Order, Purpose, Session, short},
-    sources, take,
+    display::{Display, tail},
+    executor::Cluster,
+    prepare::{Finished, Message, Prepared, TIMEOUT, cores, originals, prepare},
+    scratch,
+    session::{Decision, Done, Order, Purpose, Session},
+    take,
 };
 use crate::{
-    cli::WORKER,
     failure::{Failure, Outcome},
     host::Host,
     ops::{
-        audit::{
-            journal::{self, Deed},
-            quarantine,
-        },
+        audit::journal::{self, Deed},
         sources::Originals,
     },
     output::dim,
 };
 
-/// How long one phase may take.
-const TIMEOUT: Duration = Duration::from_secs(4 * 3600);
-/// How many lines of a log are shown of a build that failed.
-const TAIL: usize = 20;
-
-/// What a build tells while it goes on.
-enum Message {
-    Phase { at: usize, phase: &'static str },
-    Line { at: usize, line: Vec<u8> },
-    Ended { at: usize, result: Box<Outcome<Finished>> },
-}
-
-/// A build that has ended.
-struct Finished {
-    order: Order,
-    ended: Ended,
-    scratch: Scratch,
-    wall: Duration,
-    log: PathBuf,
-}
-
-/// Builds everything that has to be built.
-pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
+/// Builds everything that has to be built: on the cluster, if there is one, and what it cannot build, here.
+pub(crate) fn run(session: &mut Session<'_>, cluster: Option<&Cluster>) -> Outcome<()> {
     let around = session.around;
     scratch::clean(around.store)?;
-    let at_once = session.wanted.builds.unwrap_or(cores().div_ceil(4).max(2)).max(1);
-    let jobs = session.wanted.jobs.unwrap_or(cores()).max(1);
+    let mut slots = Slots::new(session.wanted.builds, cluster);
     let takes = session.takes();
     let critical = around.graph.critical(|name| takes[name]);
     // Where files may be is read once something has to be fetched.
@@ -69,18 +42,16 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
     let mut display = Display::new(session);
     thread::scope(|scope| -> Outcome<()> {
         let mut waiting: Vec<Order> = Vec::new();
-        let mut running = 0;
         let mut stopped = false;
         loop {
             settle(session, &mut waiting)?;
             waiting.sort_by_key(|order| critical[order.at]);
-            while running < at_once && !stopped {
-                let Some(order) = waiting.pop() else { break };
+            while let Some((order, on)) = slots.next(&mut waiting, cluster).filter(|_| !stopped) {
                 if originals.is_none() {
                     originals = Some(self::originals(session)?);
                 }
                 let at = order.at;
-                let prepared = match prepare(session, order, originals.as_ref(), jobs) {
+                let prepared = match prepare(session, order, originals.as_ref()) {
                     Ok(prepared) => prepared,
                     // Such as a source that is nowhere to be had: others are built all the same.
                     Err(failure) => {
@@ -90,24 +61,88 @@ pub(crate) fn run(session: &mut Session<'_>) -> Outcome<()> {
                         continue;
                     }
                 };
+                slots.take(at, on.is_some());
+                display.phase(at, "prepare".to_owned());
                 let sender: Sender<Message> = sender.clone();
-                running += 1;
-                display.phase(at, "prepare");
-                scope.spawn(move || {
-                    let result = Box::new(prepared.carry_out(&sender));
-                    // Nobody listens any more only after a failure.
-                    let _ = sender.send(Message::Ended { at, result });
-                });
+                scope.spawn(move || carry_out(prepared, on, &sender));
             }
-            display.left(session.unsettled().len(), work(session, &takes) / u32::try_from(at_once).unwrap_or(1));
-            if running == 0 {
+            let at_once = u32::try_from(slots.all()).unwrap_or(u32::MAX);
+            display.left(session.unsettled().len(), work(session, &takes) / at_once.max(1));
+            if slots.running.is_empty() {
                 return Ok(());
             }
-            let failed = listen(session, &receiver, &mut display)?;
-            running -= 1;
+            let failed = listen(session, &receiver, &mut display, (&mut slots, &mut waiting))?;
             stopped |= failed && session.wanted.fail_fast;
         }
     })
+}
+
+/// Builds something where it is to be built.
+fn carry_out(prepared: Prepared<'_>, on: Option<&Cluster>, sender: &Sender<Message>) {
+    let at = prepared.order.at;
+    let message = match on {
+        None => Message::Ended { at, result: Box::new(prepared.carry_out(sender)) },
+        Some(cluster) => cluster.carry_out(prepared, sender),
+    };
+    // Nobody listens any more only after a failure.
+    let _ = sender.send(message);
+}
+
+/// What is built where, and how much may be.
+struct Slots {
+    /// How many builds this machine may make at once, if it shares in what a cluster could build, too.
+    here: usize,
+    shares: bool,
+    /// How many the cluster may make at once.
+    there: usize,
+    /// What is being built, and whether that is on the cluster.
+    running: BTreeMap<usize, bool>,
+    /// What the cluster could not build.
+    returned: BTreeSet<usize>,
+}
+
+impl Slots {
+    fn new(builds: Option<usize>, cluster: Option<&Cluster>) -> Self {
+        Self {
+            here: builds.unwrap_or(cores().div_ceil(4).max(2)).max(1),
+            shares: cluster.is_none() || builds.is_some(),
+            there: cluster.map_or(0, Cluster::jobs),
+            running: BTreeMap::new(),
+            returned: BTreeSet::new(),
+        }
+    }
+
+    /// How many builds there may be at once.
+    fn all(&self) -> usize {
+        self.there + if self.shares { self.here } else { 0 }
+    }
+
+    /// The last of those that wait for which there is room, and where.
+    fn next<'a>(&self, waiting: &mut Vec<Order>, cluster: Option<&'a Cluster>) -> Option<(Order, Option<&'a Cluster>)> {
+        let there = self.running.values().filter(|there| **there).count();
+        let here = self.running.len() - there;
+        let place = |order: &Order| {
+            let returned = self.returned.contains(&order.at);
+            if there < self.there && !returned {
+                return Some(cluster);
+            }
+            (here < self.here && (self.shares || returned)).then_some(None)
+        };
+        let (index, on) = waiting.iter().enumerate().rev().find_map(|(index, order)| Some((index, place(order)?)))?;
+        Some((waiting.remove(index), on))
+    }
+
+    fn take(&mut self, at: usize, there: bool) {
+        self.running.insert(at, there);
+    }
+
+    /// What was sent to the cluster is built here; so is everything else if the cluster is `gone`.
+    fn give_back(&mut self, at: usize, gone: bool) {
+        self.returned.insert(at);
+        if gone {
+            (self.there, self.shares) = (0, true);
+        }
+    }
 }
 
 /// How long all builds take that may still have to be made, one after the other.
@@ -142,7 +177,12 @@ fn settle(session: &mut Session<'_>, waiting: &mut Vec<Order>) -> Outcome<()> {
 }
 
 /// Hears what builds tell until one of them ends. Gives whether that failed.
-fn listen(session: &mut Session<'_>, receiver: &Receiver<Message>, display: &mut Display) -> Outcome<bool> {
+fn listen(
+    session: &mut Session<'_>,
+    receiver: &Receiver<Message>,
+    display: &mut Display,
+    (slots, waiting): (&mut Slots, &mut Vec<Order>),
+) -> Outcome<bool> {
     loop {
         match receiver.recv().map_err(|_| Failure::new("no build tells anything any more"))? {
             Message::Phase { at, phase } => display.phase(at, phase),
@@ -154,7 +194,18 @@ fn listen(session: &mut Session<'_>, receiver: &Receiver<Message>, display: &mut
             }
             Message::Ended { at, result } => {
                 display.end(at);
+                slots.running.remove(&at);
                 return finish(session, at, *result);
+            }
+            Message::Returned { order, why, gone } => {
+                display.end(order.at);
+                slots.running.remove(&order.at);
+                slots.give_back(order.at, gone);
+                let name = &session.around.graph.names[order.at];
+                let rest = if gone { ", and so is what follows" } else { "" };
+                session.around.printer.warning(&format!("{name} is built here{rest}: {why}"));
+                waiting.push(*order);
+                return Ok(false);
             }
         }
     }
@@ -162,19 +213,19 @@ fn listen(session: &mut Session<'_>, receiver: &Receiver<Message>, display: &mut
 
 /// Takes what a build made into the store, or says why there is nothing. Gives whether it failed.
 fn finish(session: &mut Session<'_>, at: usize, result: Outcome<Finished>) -> Outcome<bool> {
-    let Finished { order, ended, mut scratch, wall, log } = result?;
+    let Finished { order, ended, mut scratch, wall, log, executor } = result?;
     let taken = match ended {
         Ended::Failed { phase, end } => Err(format!("{phase} {}", told(&end))),
         Ended::Built(built) => {
             let taken = match &order.purpose {
                 Purpose::Repeat(before) | Purpose::Move(before) => repeated(session, &order, &built, before),
-                Purpose::Make | Purpose::Confirm(_) => take_in(session, &order, &built, wall),
+                Purpose::Make | Purpose::Confirm(_) => take_in(session, &order, &built, (wall, executor.as_deref())),
             };
             taken.map_err(|failure| failure.chain().join(": "))
         }
     };
     let mut row = session.row(at, What::Built, order.why.clone());
-    (row.wall, row.log) = (wall, Some(log.clone()));
+    (row.wall, row.log, row.executor) = (wall, Some(log.clone()), executor.clone());
     match taken {
         Ok(Came { done, what, notes, differences }) => {
             (row.what, row.component, row.notes, row.differences) = (what, Some(done.component), notes, differences);
@@ -235,7 +286,12 @@ fn repeated(session: &Session<'_>, order: &Order, built: &Built, before: &Record
 }
 
 /// Takes what was built into the store.
-fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Duration) -> Outcome<Came> {
+fn take_in(
+    session: &mut Session<'_>,
+    order: &Order,
+    built: &Built,
+    (wall, executor): (Duration, Option<&str>),
+) -> Outcome<Came> {
     let around = session.around;
     let recipe = around.recipe(order.at);
     let mut lock = around.host.lock(around.store, "taking in what was built", around.printer)?;
@@ -266,6 +322,7 @@ fn take_in(session: &mut Session<'_>, order: &Order, built: &Built, wall: Durati
         peak_kib: built.peak_kib,
         built_at_ms: Host::now_ms(),
         built_by: around.host.login.clone(),
+        built_on: executor.map(str::to_owned),
     };
     let done = Done { component: record.component, interface: record.offers(&order.dependencies) };
     let (what, differences) = match &order.purpose {
@@ -290,163 +347,4 @@ fn used(order: &Order, built: &Built) -> BTreeMap<String, Dependency> {
         dependency.headers = built.headers.contains(name);
     }
     dependencies
-}
-
-/// A build with everything that it needs.
-pub(super) struct Prepared<'a> {
-    order: Order,
-    pub(super) action: Action<'a>,
-    pub(super) scratch: Scratch,
-    log: PathBuf,
-}
-
-/// Where files may be that recipes name.
-pub(super) fn originals<'a>(session: &Session<'a>) -> Outcome<Originals<'a>> {
-    Originals::open(session.around.host, session.around.printer)
-}
-
-/// How many processors there are.
-pub(super) fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Makes everything ready for a build.
-pub(super) fn prepare<'a>(
-    session: &Session<'a>,
-    order: Order,
-    originals: Option<&Originals<'_>>,
-    jobs: usize,
-) -> Outcome<Prepared<'a>> {
-    let around = session.around;
-    let recipe = around.recipe(order.at);
-    let used = order.dependencies.iter().map(|(name, dependency)| (name.as_str(), &dependency.component));
-    quarantine::refuse(around.store, used)?;
-    let scratch = Scratch::make(around.store, &format!("{}-{}", recipe.name, short(&order.keys.key)))?;
-    let mut layers = around.toolchains.of(order.at).layers.clone();
-    if !order.dependencies.is_empty() {
-        let tree = scratch.path.join("around");
-        around.store.plant(&tree, &entries(session, &order)?)?;
-        layers.insert(0, tree);
-    }
-    let sources = sources::fetch(&around.directory(order.at), recipe, originals)?;
-    let crates = match (recipe.build.system, originals) {
-        (System::Cargo, Some(originals)) => sources::crates(recipe, &sources, originals)?,
-        _ => Vec::new(),
-    };
-    let log = around.store.layout().log().join(format!("build-{}-{}.log", recipe.name, short(&order.keys.key)));
-    let direct = recipe.dependencies().map(|(name, _)| name);
-    let names = &around.graph.names;
-    let indirect = around.graph.closure(order.at).into_iter().map(|other| names[other].as_str());
-    let mut all: Vec<&str> = direct.collect();
-    all.extend(indirect.filter(|name| !recipe.dependencies().any(|(direct, _)| direct == *name)));
-    let action = Action {
-        recipe,
-        layers,
-        sources,
-        crates,
-        around: all,
-        jobs,
-        prefix: order.prefix(recipe),
-        with_tests: session.wanted.tests,
-        timeout: TIMEOUT,
-        scratch: scratch.path.join("build"),
-    };
-    Ok(Prepared { order, action, scratch, log })
-}
-
-/// The tree of everything that a build needs, each at its prefix.
-fn entries(session: &Session<'_>, order: &Order) -> Outcome<Vec<aleph_component::Entry>> {
-    let manifest = |(name, dependency): (&String, &Dependency)| {
-        Ok((name.clone(), dependency.how, take::manifest(session.around.store, name, &dependency.component)?))
-    };
-    let all = order.dependencies.iter().map(manifest).collect::<Outcome<Vec<_>>>()?;
-    let members: Vec<Member<'_>> = all
-        .iter()
-        .filter_map(|(name, how, manifest)| {
-            let native = manifest.native.as_deref()?;
-            Some(Member { name, native, tree: &manifest.tree, is_copied: *how == Use::Copied })
-        })
-        .collect();
-    Ok(closure_entries(&members))
-}
-
-impl Prepared<'_> {
-    fn carry_out(self, sender: &Sender<Message>) -> Outcome<Finished> {
-        let Self { order, action, scratch, log } = self;
-        let started = Instant::now();
-        let mut file = File::create(&log)?;
-        let mut worker = Command::new(Host::program()?);
-        worker.arg(WORKER);
-        let mut unwritten = None;
-        let at = order.at;
-        let ended = action.run(worker, &mut |phase, event| {
-            let written = match event {
-                Event::Started { .. } => {
-                    let _ = sender.send(Message::Phase { at, phase: phase.name });
-                    writeln!(file, "== {}", phase.name)
-                }
-                Event::Output { line, .. } => {
-                    let _ = sender.send(Message::Line { at, line: line.clone() });
-                    file.write_all(line).and_then(|()| file.write_all(b"\n"))
-                }
-                Event::Finished { report, .. } => {
-                    writeln!(file, "== {}: {:?} in {:.1} s", phase.name, report.end, report.wall.as_secs_f64())
-                }
-            };
-            unwritten = unwritten.take().or(written.err());
-        })?;
-        if let Some(error) = unwritten {
-            return Err(error.into());
-        }
-        Ok(Finished { order, ended, scratch, wall: started.elapsed(), log })
-    }
-}
-
-/// The last lines of a log.
-fn tail(log: &Path) -> Vec<String> {
-    let bytes = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("== ")).collect();
-    lines.iter().skip(lines.len().saturating_sub(TAIL)).map(|line| (*line).to_owned()).collect()
-}
-
-/// What is being built, in one line.
-struct Display {
-    names: Vec<String>,
-    running: BTreeMap<usize, &'static str>,
-    /// How many recipes are not done, and how long that takes, all of them counted.
-    left: (usize, Duration),
-    bar: indicatif::ProgressBar,
-}
-
-impl Display {
-    fn new(session: &Session<'_>) -> Self {
-        let bar = session.around.printer.progress().busy("building");
-        let names = session.around.graph.names.clone();
-        Self { names, running: BTreeMap::new(), left: (0, Duration::ZERO), bar }
-    }
-
-    fn phase(&mut self, at: usize, phase: &'static str) {
-        self.running.insert(at, phase);
-        self.show();
-    }
-
-    fn end(&mut self, at: usize) {
-        self.running.remove(&at);
-        self.show();
-    }
-
-    fn left(&mut self, recipes: usize, time: Duration) {
-        self.left = (recipes, time);
-        self.show();
-    }
-
-    fn show(&self) {
-        let one = |(at, phase): (&usize, &&str)| format!("{} ({phase})", self.names[*at]);
-        let running: Vec<String> = self.running.iter().map(one).collect();
-        let (recipes, time) = self.left;
-        let minutes = time.as_secs().div_ceil(60);
-        let waiting = recipes.saturating_sub(running.len());
-        self.bar.set_message(format!("building {}; {waiting} wait, at most {minutes} min", running.join(", ")));
-    }
 }

@@ -1,9 +1,12 @@
 //! Building from recipes: what has to be built, building it, and taking what came of it into the store.
 
 mod compare;
+mod display;
+mod executor;
 mod farm;
 mod keep;
 mod new;
+mod prepare;
 mod scratch;
 mod session;
 mod shell;
@@ -22,6 +25,7 @@ use crate::{
     host::Host,
     output::Printer,
 };
+pub(crate) use executor::work;
 pub(crate) use new::{Begun, begin};
 use session::Session;
 
@@ -56,6 +60,8 @@ pub(crate) struct Wanted {
     pub(crate) closed: bool,
     /// Whether nothing more is begun once a build has failed.
     pub(crate) fail_fast: bool,
+    /// The cluster that builds run on, by its name or address.
+    pub(crate) executor: Option<String>,
 }
 
 impl Wanted {
@@ -122,6 +128,8 @@ pub(crate) struct Row {
     pub(crate) wall: std::time::Duration,
     /// Where what it said is.
     pub(crate) log: Option<PathBuf>,
+    /// What it was built on, if that was not this machine.
+    pub(crate) executor: Option<String>,
     /// In what it differs from the build before.
     pub(crate) differences: Vec<String>,
     /// What should be looked at.
@@ -162,7 +170,14 @@ pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
     if host.global.dry_run {
         session.look()?;
     } else {
-        farm::run(&mut session)?;
+        let cluster = match &wanted.executor {
+            Some(name) => Some(executor::Cluster::open(&around, name, wanted.verbose)?),
+            None => None,
+        };
+        farm::run(&mut session, cluster.as_ref())?;
+        if let Some(cluster) = &cluster {
+            cluster.tell(printer);
+        }
     }
     Ok(session.rows())
 }

@@ -149,6 +149,7 @@ impl<'a> Session<'a> {
             component: None,
             wall: Duration::ZERO,
             log: None,
+            executor: None,
             differences: Vec::new(),
             notes: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt::Write as _, fs, path::PathBuf};
 use aleph_sandbox::{RunSpec, enter};
 
 use super::{
-    farm,
+    prepare::{cores, originals, prepare},
     session::{Order, Session},
 };
 use crate::{
@@ -18,13 +18,13 @@ const START: &str = "build/shell";
 
 /// Becomes a shell where a recipe is built.
 pub(super) fn enter_build(session: &Session<'_>, order: Order) -> Outcome<Infallible> {
-    let originals = farm::originals(session)?;
+    let originals = originals(session)?;
     let name = session.around.recipe(order.at).name.clone();
-    let prepared = farm::prepare(session, order, Some(&originals), farm::cores())?;
+    let prepared = prepare(session, order, Some(&originals))?;
     let action = &prepared.action;
     let upper = action.lay_out()?;
     let mut script = String::new();
-    for (variable, value) in action.variables() {
+    for (variable, value) in action.variables(cores()) {
         let _ = writeln!(script, "export {variable}='{}'", value.replace('\'', r"'\''"));
     }
     let mut names = Vec::new();

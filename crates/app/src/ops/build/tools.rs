@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
 use aleph_build::{Graph, RecipeTree};
-use aleph_component::{Digest, Hasher};
+use aleph_component::{Digest, Hasher, TreeId};
 use aleph_exchange::apt::solve::Upgrade;
 use aleph_store::Store;
 use aleph_view::{Kind, RunLayers, ViewName, ViewRecord, Views};
@@ -21,6 +21,8 @@ const PREFIX: &str = "tools-";
 pub(crate) struct Toolchain {
     /// The trees' directories, topmost first.
     pub(crate) layers: Vec<PathBuf>,
+    /// The trees themselves, in the same order.
+    pub(crate) trees: Vec<TreeId>,
     /// Names what is in them: the packages.
     pub(crate) digest: Digest,
     _held: Option<File>,
@@ -37,6 +39,11 @@ impl Toolchains {
     /// What a recipe is built with.
     pub(crate) fn of(&self, at: usize) -> &Toolchain {
         &self.all[self.of[at]]
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Toolchain] {
+        &self.all
     }
 
     /// Makes those that are not there, and brings all up to date if that is wanted.
@@ -80,7 +87,7 @@ fn toolchain(host: &Host, printer: &Printer, store: &Store, packages: &[String],
     let views = Views::new(store);
     let is_there = views.get(&name)?.map(|view| view.current_number()).transpose()?.flatten().is_some();
     if host.global.dry_run && !is_there {
-        return Ok(Toolchain { layers: Vec::new(), digest: Hasher::new().finish(), _held: None });
+        return Ok(Toolchain { layers: Vec::new(), trees: Vec::new(), digest: Hasher::new().finish(), _held: None });
     }
     if update || !is_there {
         make(host, printer, packages, &name)?;
@@ -93,6 +100,7 @@ fn toolchain(host: &Host, printer: &Printer, store: &Store, packages: &[String],
     generation.packages.iter().for_each(|package| hasher.field(package.id.as_bytes()));
     Ok(Toolchain {
         layers: layers.trees.iter().map(|tree| store.layout().tree_root(tree)).collect(),
+        trees: layers.trees,
         digest: hasher.finish(),
         _held: held,
     })
