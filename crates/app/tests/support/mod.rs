@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests, not a library")]
 
 pub(crate) mod chance;
+pub(crate) mod cluster;
+pub(crate) mod farm;
 pub(crate) mod kinds;
 pub(crate) mod packages;
 pub(crate) mod real;
