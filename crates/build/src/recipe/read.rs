@@ -161,7 +161,7 @@ linked = ["a"]
             ("debian = \"zlib\"\n", "debian = \"zlib\"\nurl = \"x/y\"\n", "line 9", "in one place"),
             ("[\"a\"]", "[\"a\"]\ntools = [\"a\"]", "line 13", "needed in two ways"),
             ("[\"a\"]", "[\"zlib\"]", "line 2", "nothing needs itself"),
-            ("[\"a\"]", "[]\ndebian = [\"./x.deb\"]", "line 13", "no Debian package can be called so"),
+            ("[\"a\"]", "[]\ndebian = [\"./x.deb\"]", "line 14", "no Debian package can be called so"),
             ("sha256", "#", "line 9", "needs its `sha256`"),
             ("[needs]", "into = \"../x\"\n[needs]", "line 9", "below the one"),
             ("[needs]", "patches = [\"../x\"]\n[needs]", "line 12", "a file beside"),
