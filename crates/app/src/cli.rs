@@ -103,6 +103,12 @@ pub(crate) struct BuildArguments {
     /// Recipes; `world` means all of them
     #[arg(required = true, value_name = "RECIPE")]
     pub(crate) names: Vec<String>,
+    /// Choose of the recipe's options; it stays chosen until something else is
+    #[arg(long, value_name = "OPTION[=VALUE]")]
+    pub(crate) with: Vec<String>,
+    /// Choose to be without; the same as --with OPTION=no
+    #[arg(long, value_name = "OPTION")]
+    pub(crate) without: Vec<String>,
     /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
     #[arg(long, value_name = "DIR")]
     pub(crate) recipes: Option<PathBuf>,
@@ -173,6 +179,12 @@ pub(crate) enum BuildCommand {
     Shell {
         #[arg(value_name = "RECIPE")]
         name: String,
+        /// Choose of the recipe's options; it stays chosen until something else is
+        #[arg(long, value_name = "OPTION[=VALUE]")]
+        with: Vec<String>,
+        /// Choose to be without; the same as --with OPTION=no
+        #[arg(long, value_name = "OPTION")]
+        without: Vec<String>,
         /// The directory of recipes [default: the nearest upwards that is one, or has one called `recipes`]
         #[arg(long, value_name = "DIR")]
         recipes: Option<PathBuf>,

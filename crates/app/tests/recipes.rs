@@ -238,3 +238,45 @@ fn programs_of_other_languages_are_built() {
     tree.run(&["build", "itoa"]).failed(1, &["no Debian package can be called so", "line 10"]);
     tree.real.0.is_tidy();
 }
+
+/// An option is what was chosen, stays it until something else is, and what only one value needs is needed with no other.
+#[test]
+fn options_are_chosen_and_stay() {
+    let tree = Tree::new(Who::Self_);
+    tree.recipe(
+        "itoa",
+        &format!(
+            "[[source]]\n{ITOA}[options.docs]\nsummary = \"Words\"\ndefault = false\n\
+             [options.tone]\nsummary = \"How it speaks\"\ndefault = \"plain\"\nvalues = [\"plain\", \"loud\"]\n\
+             [[when]]\noption = \"docs\"\nneeds.tools = [\"six\"]\nenvironment.MORE = \"words\"\n\
+             [build]\nsystem = \"script\"\n[build.phase]\n\
+             install = \"mkdir -p $DESTDIR$PREFIX/share; echo $OPTION_DOCS $OPTION_TONE $MORE > $DESTDIR$PREFIX/share/said\"\n"
+        ),
+    );
+    tree.recipe("six", &format!("[[source]]\n{SIX}{AS_IT_IS}"));
+    // What it says that was built with these arguments.
+    let said = |arguments: &[&str]| {
+        let ran = tree.run(&[&["--format", "json", "build", "itoa"], arguments].concat()).good();
+        let answer: serde_json::Value = serde_json::from_str(&ran.out).expect("it is JSON");
+        let rows = answer["data"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row["name"] == "itoa").expect("a row");
+        let id = row["component"].as_str().expect("a component");
+        let path = tree.real.0.store.join("store").join(format!("{id}-itoa/share/said"));
+        fs::read_to_string(path).expect("it says something").trim().to_owned()
+    };
+    assert_eq!(said(&[]), "no plain");
+    let planned = tree.run(&["-n", "build", "itoa", "--with", "docs"]).good();
+    assert!(planned.out.contains("itoa  1 docs=yes tone=plain"), "{planned:?}");
+    let planned = tree.run(&["-n", "build", "itoa", "--with", "tone=loud"]).good();
+    assert!(planned.out.contains("build  itoa  1 docs=no tone=loud"), "{planned:?}");
+    assert!(planned.out.contains("other options were chosen"), "{planned:?}");
+    assert_eq!(said(&["--with", "docs", "--with", "tone=loud"]), "yes loud words");
+    assert!(tree.run(&["build", "itoa"]).good().out.contains("2 unchanged"));
+    assert_eq!(said(&["--without", "docs"]), "no loud");
+    let back = tree.run(&["build", "itoa", "--with", "tone=plain"]).good();
+    assert!(back.out.contains("1 unchanged"), "what was built once is that build: {back:?}");
+
+    tree.run(&["build", "itoa", "--with", "tone=shrill"]).failed(2, &["is plain or loud, not `shrill`"]);
+    tree.run(&["build", "itoa", "--with", "colour"]).failed(2, &["itoa has no option `colour`", "docs, tone"]);
+    tree.real.0.is_tidy();
+}

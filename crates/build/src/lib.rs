@@ -30,7 +30,8 @@ pub use lock::{LockError, Locked, locked};
 pub use phases::{Phase, environment, parallel, phases};
 pub use place::{Member, PREFIX_LENGTH, closure_entries, other_prefix, prefix};
 pub use recipe::{
-    Build, Check, Needs, Origin, Patches, Recipe, RecipeError, Registry, Run, Source, System, Trust, schema,
+    Build, Check, Choice, ChoiceError, Chosen, Needs, Origin, Patches, Recipe, RecipeError, Registry, Run, Source,
+    System, Trust, Value, When, schema,
 };
 pub use record::{Dependency, Record, RecordError, Records, Use};
 pub use tree::{RecipeTree, Tools, TreeError};

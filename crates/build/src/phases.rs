@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Patches, Recipe, Source, System, prefix};
+use crate::{Patches, Recipe, Source, System, prefix, recipe::variable};
 
 /// Where sources are, one directory for each, numbered.
 pub(crate) const SOURCES: &str = "/sources";
@@ -314,6 +314,7 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str]) -> Vec<(String,
         variables.push(("CARGO_BUILD_JOBS".to_owned(), jobs.to_string()));
         variables.push(("CARGO_TARGET_DIR".to_owned(), format!("{WORK}/target")));
     }
+    variables.extend(recipe.chosen.iter().map(|(option, value)| (variable(option), value.to_string())));
     for (name, home) in around.iter().zip(&homes) {
         let tame = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
         variables.push((format!("{}_PREFIX", name.chars().map(tame).collect::<String>()), home.clone()));

@@ -13,7 +13,7 @@ use std::{
 use aleph_component::{ComponentId, Digest};
 use serde::{Deserialize, Serialize};
 
-use crate::{BuildKey, Interface, KeyParts};
+use crate::{BuildKey, Chosen, Interface, KeyParts};
 
 /// The version of what is written here.
 const FORMAT: u32 = 1;
@@ -67,6 +67,9 @@ pub struct Record {
     pub name: String,
     /// The recipe's version.
     pub version: String,
+    /// What was chosen of its options.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: Chosen,
     /// Its keys.
     pub keys: KeyParts,
     /// What came of it.
@@ -226,6 +229,7 @@ mod tests {
             format: FORMAT,
             name: "a".to_owned(),
             version: "1".to_owned(),
+            options: Chosen::new(),
             keys: KeyParts { key, any_tools: key, any_linked: key },
             component: ComponentId::from_digest(Digest::of(b"a")),
             interface: Interface::from(Digest::of(b"i")),

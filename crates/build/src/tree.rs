@@ -1,14 +1,14 @@
 //! A directory of recipes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
-use crate::{Recipe, RecipeError};
+use crate::{ChoiceError, Chosen, Recipe, RecipeError};
 
 /// The file that says what all recipes of a tree share.
 const SHARED: &str = "tree.toml";
@@ -98,6 +98,32 @@ impl RecipeTree {
             linked.extend(below.iter().filter(|name| !linked.contains(name)).cloned().collect::<Vec<_>>());
         }
         self
+    }
+
+    /// The same tree with values for all options: those that are said, of what is named; the last ones of a recipe; its own.
+    ///
+    /// # Errors
+    /// If what is said cannot be.
+    pub fn choose<'a>(
+        mut self,
+        names: &[String],
+        said: &BTreeMap<String, String>,
+        last: impl Fn(&str) -> Option<&'a Chosen>,
+    ) -> Result<Self, ChoiceError> {
+        let options =
+            |name: &String| self.recipes.get(name).into_iter().flat_map(|located| located.recipe.options.keys());
+        let known: BTreeSet<&String> = names.iter().flat_map(options).collect();
+        if let Some(option) = said.keys().find(|option| !known.contains(option)) {
+            let known = known.into_iter().cloned().collect();
+            return Err(ChoiceError::Unknown { option: option.clone(), recipes: names.to_vec(), known });
+        }
+        let nothing = (BTreeMap::new(), Chosen::new());
+        for (name, Located { recipe, .. }) in &mut self.recipes {
+            let said = if names.contains(name) { said } else { &nothing.0 };
+            let chosen = recipe.choices(said, last(name).unwrap_or(&nothing.1))?;
+            *recipe = recipe.clone().with(chosen);
+        }
+        Ok(self)
     }
 
     /// The directory of recipes for somebody at `start`: the nearest upwards that is one, or has one called `recipes`.

@@ -1,6 +1,6 @@
 //! `aleph build`.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use crate::{
     cli::{BuildArguments, BuildCommand},
@@ -22,8 +22,8 @@ pub(crate) fn run(host: &Host, printer: &Printer, arguments: BuildArguments) -> 
             printer.answer("recipe", &path, |path| format!("{} is a beginning; say in it what it is", path.display()));
             Ok(ExitCode::SUCCESS)
         }
-        Some(BuildCommand::Shell { name, recipes }) => {
-            let wanted = Wanted { names: vec![name], recipes, ..Wanted::default() };
+        Some(BuildCommand::Shell { name, with, without, recipes }) => {
+            let wanted = Wanted { names: vec![name], recipes, with: said(&with, &without), ..Wanted::default() };
             match build::shell(host, printer, &wanted)? {}
         }
         None => self::build(host, printer, arguments),
@@ -34,6 +34,7 @@ fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
     let wanted = Wanted {
         recipes: arguments.recipes,
         names: arguments.names,
+        with: said(&arguments.with, &arguments.without),
         builds: arguments.builds,
         jobs: arguments.jobs,
         tests: arguments.test,
@@ -56,6 +57,13 @@ fn build(host: &Host, printer: &Printer, arguments: BuildArguments) -> Outcome {
     printer.answer("build", &rows, |rows| shown(rows));
     let failed = rows.iter().any(|row| row.what.is_bad());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What is said of options: `NAME`, `NAME=VALUE`, or that there is to be none of it.
+fn said(with: &[String], without: &[String]) -> BTreeMap<String, String> {
+    let with = with.iter().map(|one| one.split_once('=').unwrap_or((one, "yes")));
+    let without = without.iter().map(|one| (one.as_str(), "no"));
+    with.chain(without).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn shown(rows: &[Row]) -> String {
@@ -111,5 +119,7 @@ fn cells(row: &Row) -> Vec<String> {
     if let Some(executor) = &row.executor {
         took.push_str(&format!(" on {executor}"));
     }
-    vec![what.to_owned(), row.name.clone(), row.version.clone(), took, row.why.clone()]
+    let options = row.options.iter().map(|(option, value)| format!(" {option}={value}"));
+    let version = std::iter::once(row.version.clone()).chain(options).collect();
+    vec![what.to_owned(), row.name.clone(), version, took, row.why.clone()]
 }

@@ -1,5 +1,6 @@
 //! How to build a component from source.
 
+mod options;
 mod package;
 mod read;
 mod schema;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use options::variable;
+pub use options::{Choice, ChoiceError, Chosen, Value, When};
 pub use read::RecipeError;
 pub use schema::schema;
 pub use source::{Origin, Patches, Registry, Source};
@@ -47,6 +50,16 @@ pub struct Recipe {
     /// What must work once it is linked, wherever that is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub check: Check,
+    /// What is up to whoever builds it: `aleph build NAME --with OPTION=VALUE`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Choice>,
+    /// What is added where an option has a value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<When>,
+    /// What was chosen: no recipe says that of itself.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    pub chosen: Chosen,
     /// Who vouches for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<Trust>,
@@ -183,7 +196,14 @@ pub struct Trust {
 impl Recipe {
     /// All recipes that it needs, with how.
     pub fn dependencies(&self) -> impl Iterator<Item = (&str, crate::Use)> {
-        let Needs { linked, copied, tools, debian: _ } = &self.needs;
+        self.needs.iter()
+    }
+}
+
+impl Needs {
+    /// All recipes that are named, with how.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, crate::Use)> {
+        let Self { linked, copied, tools, debian: _ } = self;
         let linked = linked.iter().map(|name| (name.as_str(), crate::Use::Linked));
         let copied = copied.iter().map(|name| (name.as_str(), crate::Use::Copied));
         let tools = tools.iter().map(|name| (name.as_str(), crate::Use::Tool));

@@ -1,7 +1,7 @@
 //! Reading recipes, and saying where one is wrong.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
 };
@@ -77,16 +77,22 @@ impl Recipe {
         if self.version.is_empty() || self.version.contains(['/', ' ', '=']) {
             return Some(("a version is not empty and has no `/`, `=` or blank".to_owned(), self.version.clone()));
         }
-        let mut known = BTreeSet::new();
-        for (name, _) in self.dependencies() {
+        let mut known = BTreeMap::new();
+        for (name, how) in self.dependencies() {
             if name == self.name {
                 return Some(("nothing needs itself to be built".to_owned(), format!("\"{name}\"")));
             }
-            if !known.insert(name) {
-                return Some((
-                    format!("{name} is needed in two ways; the stronger one will do"),
-                    format!("\"{name}\""),
-                ));
+            if known.insert(name, how).is_some() {
+                return Some(needed_twice(name));
+            }
+        }
+        // What is needed with some values only may be named with several, in one way.
+        for (name, how) in self.when.iter().flat_map(|when| when.needs.iter()) {
+            if name == self.name {
+                return Some(("nothing needs itself to be built".to_owned(), format!("\"{name}\"")));
+            }
+            if known.insert(name, how).is_some_and(|before| before != how) {
+                return Some(needed_twice(name));
             }
         }
         // What else a view can be asked for, such as other files, is no tool.
@@ -94,11 +100,16 @@ impl Recipe {
             let is_safe = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c);
             name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(is_safe)
         };
-        if let Some(name) = self.needs.debian.iter().find(|name| !is_package(name)) {
+        let debian = self.when.iter().map(|when| &when.needs).chain([&self.needs]).flat_map(|needs| &needs.debian);
+        if let Some(name) = debian.into_iter().find(|name| !is_package(name)) {
             return Some(("no Debian package can be called so".to_owned(), format!("\"{name}\"")));
         }
-        self.sources.iter().find_map(Source::mistake)
+        self.sources.iter().find_map(Source::mistake).or_else(|| self.mistaken_option())
     }
+}
+
+fn needed_twice(name: &str) -> (String, String) {
+    (format!("{name} is needed in two ways; the stronger one will do"), format!("\"{name}\""))
 }
 
 /// Whether a text can be the name of a component and of a slot.

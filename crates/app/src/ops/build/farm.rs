@@ -310,6 +310,7 @@ fn take_in(
         format: Record::FORMAT,
         name: recipe.name.clone(),
         version: recipe.version.clone(),
+        options: recipe.chosen.clone(),
         keys: order.keys,
         component: taken.component,
         interface: taken.interface,

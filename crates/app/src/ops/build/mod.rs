@@ -14,9 +14,13 @@ mod sources;
 mod take;
 mod tools;
 
-use std::{collections::HashSet, convert::Infallible, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    convert::Infallible,
+    path::PathBuf,
+};
 
-use aleph_build::{Graph, RecipeTree, Record, Records};
+use aleph_build::{ChoiceError, Chosen, Graph, RecipeTree, Record, Records};
 use aleph_component::ComponentId;
 use serde::{Serialize, Serializer};
 
@@ -36,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) recipes: Option<PathBuf>,
     /// Names of recipes, or [`WORLD`].
     pub(crate) names: Vec<String>,
+    /// What is chosen of the options of what is named.
+    pub(crate) with: BTreeMap<String, String>,
     /// How many recipes are built at once.
     pub(crate) builds: Option<usize>,
     /// How many things each of them does at once.
@@ -119,6 +125,8 @@ impl What {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) version: String,
+    /// What was chosen of its options.
+    pub(crate) options: Chosen,
     pub(crate) what: What,
     /// Why it is built, or kept, or failed.
     pub(crate) why: String,
@@ -153,18 +161,35 @@ pub(crate) fn recipes(host: &Host, named: Option<&PathBuf>) -> Outcome<RecipeTre
     Ok(RecipeTree::read(&directory)?)
 }
 
+/// Gives all options values: a choice stays until another one is made.
+fn choose(tree: RecipeTree, names: &[String], wanted: &Wanted, records: &Records) -> Outcome<RecipeTree> {
+    let latest = records.latest();
+    let chosen = tree.choose(names, &wanted.with, |name| latest.get(name).map(|record| &record.options));
+    chosen.map_err(|error| {
+        let known = match &error {
+            ChoiceError::Unknown { known, .. } if known.is_empty() => {
+                "a recipe says under [options] what can be chosen".to_owned()
+            }
+            ChoiceError::Unknown { known, .. } => format!("what can be chosen is {}", known.join(", ")),
+            ChoiceError::Value { option, values, .. } => format!("--with {option}={}", values.join("|")),
+        };
+        Failure::from(error).with_code(2).hint(known)
+    })
+}
+
 /// Builds what is wanted and what it needs, as far as it is not built.
 pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<Vec<Row>> {
     let tree = recipes(host, wanted.recipes.as_ref())?;
-    let tree = if wanted.closed { tree.closed() } else { tree };
     let names: Vec<String> = match wanted.is_all() {
         true => tree.recipes.keys().cloned().collect(),
         false => wanted.names.clone(),
     };
-    let graph = Graph::new(&tree, &names)?;
     let store = if host.global.dry_run { host.store_to_read()? } else { host.store()? };
-    let toolchains = tools::Toolchains::new(host, printer, &store, (&tree, &graph), wanted.update_tools)?;
     let records = Records::read(store.layout().root())?;
+    let tree = choose(tree, &names, wanted, &records)?;
+    let tree = if wanted.closed { tree.closed() } else { tree };
+    let graph = Graph::new(&tree, &names)?;
+    let toolchains = tools::Toolchains::new(host, printer, &store, (&tree, &graph), wanted.update_tools)?;
     let around = session::Around { host, printer, store: &store, tree: &tree, graph: &graph, toolchains: &toolchains };
     let mut session = Session::new(around, wanted, records);
     if host.global.dry_run {
@@ -184,19 +209,20 @@ pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
 
 /// Becomes a shell where a recipe is built; what it needs is built first.
 pub(crate) fn shell(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<Infallible> {
-    let tree = recipes(host, wanted.recipes.as_ref())?;
+    let store = host.store()?;
+    let records = Records::read(store.layout().root())?;
+    let tree = choose(recipes(host, wanted.recipes.as_ref())?, &wanted.names, wanted, &records)?;
     let [name] = wanted.names.as_slice() else { return Err(Failure::new("a shell is for one recipe").with_code(2)) };
     let graph = Graph::new(&tree, &wanted.names)?;
     let at = graph.names.iter().position(|known| known == name).unwrap_or_default();
     let needed: Vec<String> = graph.needs[at].keys().map(|&needed| graph.names[needed].clone()).collect();
     if !needed.is_empty() {
-        let rows = build(host, printer, &Wanted { names: needed, ..wanted.clone() })?;
+        let rows = build(host, printer, &Wanted { names: needed, with: BTreeMap::new(), ..wanted.clone() })?;
         printer.progress().clear();
         if let Some(missing) = rows.iter().find(|row| row.what.is_missing()) {
             return Err(Failure::new(format!("{}, which it needs, cannot be built", missing.name)));
         }
     }
-    let store = host.store()?;
     scratch::clean(&store)?;
     let toolchains = tools::Toolchains::new(host, printer, &store, (&tree, &graph), wanted.update_tools)?;
     let records = Records::read(store.layout().root())?;

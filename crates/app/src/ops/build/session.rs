@@ -144,6 +144,7 @@ impl<'a> Session<'a> {
         Row {
             name: recipe.name.clone(),
             version: recipe.version.clone(),
+            options: recipe.chosen.clone(),
             what,
             why,
             component: None,
@@ -336,6 +337,7 @@ impl<'a> Session<'a> {
         let changed: Vec<String> = dependencies.iter().filter_map(changed).collect();
         match changed.is_empty() {
             false => changed.join("; "),
+            true if last.options != self.around.recipe(at).chosen => "other options were chosen".to_owned(),
             true if last.keys.any_tools == keys.any_tools => "the tools changed".to_owned(),
             true => "its recipe or source changed".to_owned(),
         }
