@@ -59,7 +59,7 @@ impl<'a> Registries<'a> {
             Registry::Crates => match self.crates()? {
                 Places::Index { at, config } => {
                     let bytes = self.told("cargo", name, &at.join(&cargo::index_path(name)), None)?;
-                    Ok(cargo::find(&String::from_utf8_lossy(&bytes), name, version, config)?)
+                    elsewhere(at, cargo::find(&String::from_utf8_lossy(&bytes), name, version, config)?)
                 }
                 Places::Local(directory) => {
                     let version = version.ok_or_else(|| {
@@ -76,11 +76,11 @@ impl<'a> Registries<'a> {
             Registry::Pypi => {
                 let page = pypi::document(&self.pypi()?, name);
                 let bytes = self.told("pip", name, &page, Some(pypi::ACCEPT))?;
-                Ok(pypi::find(&bytes, &page, name, version)?)
+                elsewhere(&page, pypi::find(&bytes, &page, name, version)?)
             }
             Registry::Npm => {
                 let at = npm::document(&self.npm(name)?, name, version);
-                Ok(npm::find(&self.told("npm", name, &at, None)?, name)?)
+                elsewhere(&at, npm::find(&self.told("npm", name, &at, None)?, name)?)
             }
         }
     }
@@ -163,6 +163,14 @@ fn remembered(home: &Path) -> Outcome<Places> {
             .hint("`[source.crates-io]` with `replace-with` in cargo's `config.toml` says which it is"));
     }
     Ok(Places::Index { at: format!("https://{host}/").parse()?, config: IndexConfig::parse(&config)? })
+}
+
+/// What is told by somebody elsewhere is no file of this host.
+fn elsewhere(at: &Uri, found: Found) -> Outcome<Found> {
+    if at.is_remote() && !found.uri.is_remote() {
+        return Err(Failure::new(format!("{at} names a file of this host, which it can know nothing of")));
+    }
+    Ok(found)
 }
 
 /// The address of a file of this host.
