@@ -12,7 +12,7 @@ use std::{
 
 use support::{
     Who, World, granted,
-    trees::{Greet, Trees},
+    trees::{Greet, PREFIX, Trees},
 };
 
 /// A world with the library in its first version and the programs, in a view.
@@ -97,6 +97,31 @@ fn an_update_relinks_and_compiles_nothing() {
     world.run(["rollback"]).good();
     says(&world, "hello world");
     assert_eq!(package(&world, "prog"), first);
+}
+
+#[test]
+fn a_c_library_of_the_store_brings_its_dynamic_linker() {
+    let world = World::new();
+    let trees = Trees { world: &world };
+    for tree in trees.own_libc() {
+        world.run(["import", "--prefix", PREFIX, tree.to_str().expect("a path in UTF-8")]).good();
+    }
+    world.run(["add", "store:libc", "store:user"]).good();
+    for name in ["own", "user"] {
+        prints(&world, name, "with its own");
+        // Which files it runs with, from the dynamic linker that is written down in it.
+        let mut traced = std::process::Command::new(command(&world, name));
+        let traced = traced.env("LD_TRACE_LOADED_OBJECTS", "1").output().expect("it starts");
+        let traced = String::from_utf8_lossy(&traced.stdout).into_owned();
+        let files: Vec<&str> = traced.lines().filter_map(|line| line.split(" => ").last()).collect();
+        let in_store = |soname: &str| {
+            let file = files.iter().find(|file| file.contains(soname)).unwrap_or_else(|| panic!("{soname}: {traced}"));
+            let file = file.split_whitespace().next().expect("a path");
+            fs::canonicalize(file).expect("it is there").starts_with(&world.store)
+        };
+        assert!(in_store("libc.so.6") && in_store("ld-linux-x86-64.so.2"), "{name}: {traced}");
+    }
+    world.is_whole();
 }
 
 #[test]

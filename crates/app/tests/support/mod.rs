@@ -122,7 +122,7 @@ impl World {
         };
         assert_eq!(names(&self.store.join("tmp")), [""; 0], "left in tmp");
         let known = |name: &String| {
-            ["store", "objects", "trees", "views", "builds", "log", "tmp", "lock", "format.json"]
+            ["store", "objects", "trees", "views", "builds", "audit", "log", "tmp", "lock", "format.json"]
                 .contains(&name.as_str())
                 || ["db.sqlite", "derived.sqlite"].iter().any(|known| name.starts_with(known))
         };

@@ -133,6 +133,21 @@ impl Trees<'_> {
         self.path("simple-1")
     }
 
+    /// A C library with a program of its own, and another program: both were linked to run with the library's dynamic linker
+    /// at the prefix.
+    pub(crate) fn own_libc(&self) -> [PathBuf; 2] {
+        self.write("own.c", "#include <stdio.h>\nint main(void) { puts(\"with its own\"); return 0; }\n");
+        for directory in ["libc-1/lib", "libc-1/bin", "user-1/bin"] {
+            fs::create_dir_all(self.path(directory)).expect("a directory");
+        }
+        self.sh(&format!(
+            "cc -o libc-1/bin/own own.c -Wl,--dynamic-linker={PREFIX}/lib/ld-linux-x86-64.so.2
+             for file in ld-linux-x86-64.so.2 libc.so.6; do cp -L $(cc -print-file-name=$file) libc-1/lib; done
+             cp libc-1/bin/own user-1/bin/user"
+        ));
+        [self.path("libc-1"), self.path("user-1")]
+    }
+
     /// A program that opens the library by a name that it makes up when it runs.
     pub(crate) fn late(&self) -> PathBuf {
         self.write(
