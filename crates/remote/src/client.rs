@@ -164,9 +164,9 @@ impl Client {
         let _ = self.runtime.block_on(async { tokio::time::timeout(FAREWELL, tell).await });
     }
 
-    /// Where the cluster is.
-    pub fn address(&self) -> String {
-        self.connection.endpoint.address()
+    /// Whether it was told to end everything.
+    pub fn is_cancelled(&self) -> bool {
+        *self.cancelled.borrow()
     }
 
     /// Sends what the cluster lacks.

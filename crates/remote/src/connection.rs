@@ -19,7 +19,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Identity},
 };
 
-use crate::{Endpoint, RemoteError, Tls, Tool, retry::retry};
+use crate::{Endpoint, RemoteError, Tls, Tool, retry::retry_briefly};
 
 /// How much is sent or asked for in one message, where the other side allows that. It is what gRPC allows by default, with some
 /// room for what is around the contents.
@@ -114,7 +114,7 @@ impl Connection {
             let request = GetCapabilitiesRequest { instance_name: self.endpoint.instance.clone() };
             Ok(client.get_capabilities(self.timed(request)).await?.into_inner())
         };
-        match retry(ask).await {
+        match retry_briefly(ask).await {
             // Servers need not tell.
             Err(status) if status.code() == Code::Unimplemented => Ok(ServerCapabilities::default()),
             answer => answer.map_err(|status| self.failed("say what it can do", status)),

@@ -320,7 +320,8 @@ mod tests {
     #[test]
     fn actions_are_those_of_another_implementation() {
         let root: Digest = "7d8ee0d23eab28ea15ccd69b6485f95d93c5e158c629fec806a4a333714aa3e3".parse().unwrap();
-        let tree = Tree { root: Blob { digest: root, size: 307 }, ..Tree::directory([]) };
+        let mut tree = Tree::directory([]);
+        tree.root = Blob { digest: root, size: 307 };
         let order = Order {
             target: "a".to_owned(),
             arguments: ["bin/a", "b"].map(str::to_owned).to_vec(),

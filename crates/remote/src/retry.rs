@@ -38,6 +38,14 @@ where
     attempt.retry(pauses()).when(is_passing).await
 }
 
+/// The same for somebody who was never spoken to: most likely the address is wrong, or a certificate.
+pub(crate) async fn retry_briefly<T, F>(attempt: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    attempt.retry(pauses().with_max_times(2)).when(is_passing).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

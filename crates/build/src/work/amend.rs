@@ -187,7 +187,7 @@ mod tests {
         fs::create_dir(&over).unwrap();
         fs::write(directory.path().join("long"), "more").unwrap();
         for entry in [file("none", "a", 0o444), file("long", "a", 0o444), file("over", "a", 0o444)] {
-            assert!(amend(&[entry.clone()], directory.path(), &over).is_err(), "{entry:?}");
+            assert!(amend(std::slice::from_ref(&entry), directory.path(), &over).is_err(), "{entry:?}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A cluster in this process that goes wrong on demand.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
 use std::{
     collections::HashMap,
     net::{SocketAddr, TcpListener},
@@ -57,18 +59,24 @@ impl Fake {
 
     /// Starts it, and connects to it.
     pub(crate) fn connect(&self, change: impl FnOnce(&mut Endpoint)) -> Result<Client, RemoteError> {
-        let address = self.serve();
-        let mut endpoint = Endpoint::parse(&format!("grpc://{address}/main")).unwrap();
+        let address = self.serve(Server::builder());
+        Self::connect_to(&format!("grpc://{address}/main"), change)
+    }
+
+    /// Connects to what was started at an address.
+    pub(crate) fn connect_to(address: &str, change: impl FnOnce(&mut Endpoint)) -> Result<Client, RemoteError> {
+        let mut endpoint = Endpoint::parse(address).unwrap();
         change(&mut endpoint);
         Client::connect(&endpoint, &Tool { name: "test".to_owned(), ..Tool::default() })
     }
 
-    fn serve(&self) -> SocketAddr {
+    /// Starts it, and tells where.
+    pub(crate) fn serve(&self, mut server: Server) -> SocketAddr {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let fake = self.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            let server = Server::builder()
+            let server = server
                 .add_service(capabilities_server::CapabilitiesServer::new(fake.clone()))
                 .add_service(content_addressable_storage_server::ContentAddressableStorageServer::new(fake.clone()))
                 .add_service(byte_stream_server::ByteStreamServer::new(fake.clone()))

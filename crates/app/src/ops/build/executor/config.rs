@@ -123,7 +123,7 @@ mod tests {
     fn what_is_written_is_what_is_used() {
         let text = "address = 'grpcs://build.example:443/main'\njobs = 3\nauthorities = 'ca.pem'\ntoken = '/run/token'\n\
                     queue-minutes = 2\naction-minutes = 90\nplatform = { pool = 'big' }\nheaders = { x-team = 'a' }\n";
-        let found = executor("farm", toml::from_str(text).unwrap(), Path::new("/etc/aleph")).unwrap();
+        let found = executor("farm", toml::from_str(text).unwrap(), Path::new("/etc/aleph")).ok().unwrap();
         let tls = found.endpoint.tls.as_ref().unwrap();
         assert_eq!(tls.authorities.as_deref(), Some(Path::new("/etc/aleph/ca.pem")));
         assert_eq!(found.endpoint.token.as_deref(), Some(Path::new("/run/token")));

@@ -120,6 +120,10 @@ impl Cluster {
                 let finished = Finished { order, ended, scratch, wall, log, executor: Some(executor) };
                 Message::Ended { at, result: Box::new(Ok(finished)) }
             }
+            // Whoever cancelled it does not want it to be built here.
+            Err(_) if self.client.is_cancelled() => {
+                Message::Ended { at, result: Box::new(Err(Failure::new("it was cancelled"))) }
+            }
             Err(Trouble { why, gone }) => Message::Returned { order: Box::new(prepared.order), why, gone },
         }
     }
