@@ -99,6 +99,28 @@ impl Graph {
         }
         after
     }
+
+    /// How long it takes until all of `open` are built, so many at once, in the order that [`Graph::critical`] gives.
+    pub fn lasts(&self, open: &BTreeSet<usize>, at_once: usize, takes: impl Fn(&str) -> Duration) -> Duration {
+        let of_open = |name: &str| match self.names.iter().position(|known| known == name) {
+            Some(at) if open.contains(&at) => takes(name),
+            _ => Duration::ZERO,
+        };
+        let critical = self.critical(of_open);
+        let (mut waiting, mut running, mut now) = (open.clone(), Vec::<(Duration, usize)>::new(), Duration::ZERO);
+        loop {
+            let is_open = |at: &usize| waiting.contains(at) || running.iter().any(|(_, running)| running == at);
+            let is_ready = |at: &&usize| !self.needs[**at].keys().any(&is_open);
+            let next = waiting.iter().filter(is_ready).max_by_key(|at| critical[**at]).copied();
+            if let Some(at) = next.filter(|_| running.len() < at_once.max(1)) {
+                waiting.remove(&at);
+                running.push((now + takes(&self.names[at]), at));
+                continue;
+            }
+            let Some(first) = (0..running.len()).min_by_key(|index| running[*index].0) else { return now };
+            now = running.swap_remove(first).0;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +161,24 @@ mod tests {
         tree.tools.closed = ["runtime", "libc"].map(str::to_owned).into();
         let graph = Graph::new(&tree.closed(), &["zlib".to_owned()]).unwrap();
         assert_eq!(graph.names, ["libc", "runtime", "zlib"]);
+    }
+
+    #[test]
+    fn how_long_it_lasts_depends_on_how_many_there_are() {
+        let tree = tree("a:\nb: a\nc: a\nd: a\ne: b c d");
+        let graph = Graph::new(&tree, &["e".to_owned()]).unwrap();
+        let check = |open: &str, at_once: usize, seconds: u64| {
+            let open = graph.names.iter().enumerate().filter(|(_, name)| open.contains(name.as_str()));
+            let open: BTreeSet<usize> = open.map(|(at, _)| at).collect();
+            let takes = |name: &str| Duration::from_secs(if name == "d" { 4 } else { 2 });
+            assert_eq!(graph.lasts(&open, at_once, takes), Duration::from_secs(seconds));
+        };
+        check("abcde", 1, 12);
+        check("abcde", 2, 8);
+        check("abcde", 9, 8);
+        check("bcd", 1, 8);
+        check("bcd", 2, 4);
+        check("", 1, 0);
     }
 
     #[test]

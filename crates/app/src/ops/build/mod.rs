@@ -194,6 +194,9 @@ pub(crate) fn build(host: &Host, printer: &Printer, wanted: &Wanted) -> Outcome<
     let mut session = Session::new(around, wanted, records);
     if host.global.dry_run {
         session.look()?;
+        if let Some(executor) = &wanted.executor {
+            executor::forecast(&session, executor)?;
+        }
     } else {
         let cluster = match &wanted.executor {
             Some(name) => Some(executor::Cluster::open(&around, name, wanted.verbose)?),

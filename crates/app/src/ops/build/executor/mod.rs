@@ -1,13 +1,13 @@
 //! Building on a cluster: what is sent there, what comes back, and what happens if it does not.
 
 mod config;
+mod forecast;
 mod ship;
 mod work;
 
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, mpsc::Sender},
     time::Instant,
 };
@@ -18,6 +18,7 @@ use aleph_build::{
 };
 use aleph_remote::{Blob, Client, Done, RemoteError, Sent, Stage, Tool};
 use aleph_sandbox::workshop::End;
+pub(crate) use forecast::forecast;
 pub(crate) use work::work;
 
 use self::{config::Executor, ship::Ship};
@@ -144,8 +145,8 @@ impl Cluster {
         let (mut done, sent) = self.client.run(&order, use_cache, &mut on_stage)?;
         self.note(&done, sent);
         let mut came = self.take_back(prepared, &done, sender);
-        if done.is_cached && came.is_err() {
-            // What it remembers of this is not all there any more, or of no use.
+        if done.is_cached && !matches!(came, Ok(Ended::Built(_))) {
+            // What it remembers of this is not all there any more, or a failure, which need not come again.
             let (again, sent) = self.client.run(&order, false, &mut on_stage)?;
             self.note(&again, sent);
             done = again;
@@ -219,11 +220,4 @@ impl Cluster {
         }
         Ok(())
     }
-}
-
-/// A file that belongs to this program.
-#[derive(Clone, Debug)]
-struct Own {
-    name: String,
-    path: PathBuf,
 }

@@ -2,7 +2,7 @@
 //! to be done.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use aleph_component::{Entry, Node, TreeId, write_listing};
 use aleph_remote::{Blob, Child, Content, Order, Tree};
 use aleph_store::{Store, tree_mode};
 
-use super::{Own, Trouble, config::Executor};
+use super::{Trouble, config::Executor};
 use crate::{
     cli::WORK,
     failure::Outcome,
@@ -71,6 +71,13 @@ impl Ship {
             }
         }
         Ok(Self { program: Arc::new(program), start, tools, is_verbose })
+    }
+
+    /// How many bytes all builds have in common.
+    pub(super) fn size(&self) -> u64 {
+        let trees = self.tools.iter().map(|layer| &layer.tree).chain([&self.program]);
+        let all: HashSet<Blob> = trees.flat_map(|tree| tree.contents().into_keys()).collect();
+        all.iter().map(|blob| blob.size).sum()
     }
 
     /// A build as an action.
@@ -143,4 +150,11 @@ fn program() -> Outcome<(Tree, Vec<String>)> {
 
 fn file(path: PathBuf, blob: Blob) -> Child {
     Child::File { blob, content: Content::File(path), is_executable: true }
+}
+
+/// A file that belongs to this program.
+#[derive(Clone, Debug)]
+struct Own {
+    name: String,
+    path: PathBuf,
 }
