@@ -143,7 +143,7 @@ impl Connection {
     }
 
     pub(crate) fn failed(&self, doing: &'static str, status: Status) -> RemoteError {
-        RemoteError::Call { address: self.endpoint.address(), doing, source: Box::new(status) }
+        RemoteError::Call { address: self.endpoint.address(), doing, status: Box::new(status) }
     }
 
     fn service(&self) -> Service {

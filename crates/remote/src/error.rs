@@ -42,14 +42,14 @@ pub enum RemoteError {
         reason: String,
     },
     /// A call was not answered as it should have been.
-    #[error("the cluster at {address} did not {doing}: {}", said(source))]
+    #[error("the cluster at {address} did not {doing}: {}", said(status))]
     Call {
         /// Where it is.
         address: String,
         /// What it was asked to do.
         doing: &'static str,
-        /// What it said.
-        source: Box<Status>,
+        /// What it said. Its causes are in the message: they would repeat it.
+        status: Box<Status>,
     },
     /// The cluster does not have a content that it should have.
     #[error("the cluster no longer has the content {blob}")]
@@ -92,7 +92,7 @@ impl RemoteError {
     /// Whether the cluster, rather than this one action, is out of order: others need not be sent there.
     pub fn is_of_all(&self) -> bool {
         match self {
-            Self::Call { source, .. } => !matches!(source.code(), Code::InvalidArgument | Code::FailedPrecondition),
+            Self::Call { status, .. } => !matches!(status.code(), Code::InvalidArgument | Code::FailedPrecondition),
             Self::Setting { .. } | Self::Unfit { .. } | Self::NoWorker { .. } | Self::Cancelled => true,
             _ => false,
         }

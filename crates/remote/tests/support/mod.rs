@@ -84,6 +84,9 @@ impl Fake {
                 .add_service(execution_server::ExecutionServer::new(fake));
             runtime.block_on(server.serve(address)).unwrap();
         });
+        while std::net::TcpStream::connect(address).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         address
     }
 
