@@ -71,9 +71,9 @@ fn layers(root: &Path) -> Outcome<Vec<PathBuf>> {
 /// How this program is started as a sandbox's worker: as it was started itself, since its libraries came along.
 fn worker(root: &Path) -> Command {
     let (directory, program) = (root.join(PROGRAMS), root.join(PROGRAMS).join(PROGRAM));
-    let loader = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut loader = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_loader = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ld-"));
-    let mut command = match { loader }.find(is_loader) {
+    let mut command = match loader.find(is_loader) {
         Some(loader) => {
             let mut command = Command::new(loader);
             command.arg("--library-path").arg(&directory).arg(&program);
