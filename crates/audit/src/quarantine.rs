@@ -3,12 +3,11 @@
 
 use std::{
     fs,
-    io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use aleph_component::ComponentId;
+use aleph_store::{make_directory, replace};
 use serde::{Deserialize, Serialize};
 
 /// The format that this version reads and writes.
@@ -94,18 +93,9 @@ impl Quarantine {
     /// If it cannot be written; what was there stays.
     pub fn write(&self, root: &Path) -> Result<(), QuarantineError> {
         let path = Self::path(root);
-        let beside = path.with_extension("new");
         let write = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-            if let Some(directory) = path.parent() {
-                fs::create_dir_all(directory)?;
-            }
-            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;
-            // Whatever the umask: who may read the store may read this.
-            file.set_permissions(fs::Permissions::from_mode(0o644))?;
-            file.write_all(&serde_json::to_vec_pretty(self)?)?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)?;
-            Ok(path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())?)
+            make_directory(&root.join("audit"))?;
+            Ok(replace(&path, &serde_json::to_vec_pretty(self)?)?)
         };
         write().map_err(|source| QuarantineError { what: "written", path: path.clone(), source })
     }

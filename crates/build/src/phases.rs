@@ -311,7 +311,6 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str]) -> Vec<(String,
         words.extend([format!("{WORK}/source=."), format!("{WORK}=.")].map(|map| format!("--remap-path-prefix={map}")));
         words.extend(link.iter().flat_map(|words| words.split(' ')).map(|word| format!("-Clink-arg={word}")));
         variables.push(("RUSTFLAGS".to_owned(), words.join(" ")));
-        variables.push(("CARGO_BUILD_JOBS".to_owned(), jobs.to_string()));
         variables.push(("CARGO_TARGET_DIR".to_owned(), format!("{WORK}/target")));
     }
     variables.extend(recipe.chosen.iter().map(|(option, value)| (variable(option), value.to_string())));
@@ -323,9 +322,14 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str]) -> Vec<(String,
 }
 
 /// What says how many things may be done at once.
-pub fn parallel(jobs: usize) -> [(String, String); 3] {
-    let (name, jobs) = (str::to_owned, jobs.to_string());
-    [(name("JOBS"), jobs.clone()), (name("MAKEFLAGS"), format!("-j{jobs}")), (name("CMAKE_BUILD_PARALLEL_LEVEL"), jobs)]
+pub fn parallel(jobs: usize) -> [(String, String); 4] {
+    [
+        ("JOBS", jobs.to_string()),
+        ("MAKEFLAGS", format!("-j{jobs}")),
+        ("CMAKE_BUILD_PARALLEL_LEVEL", jobs.to_string()),
+        ("CARGO_BUILD_JOBS", jobs.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// The recipe's own variables, for the shell that runs a phase: they may refer to the others.

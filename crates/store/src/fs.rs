@@ -43,7 +43,10 @@ pub fn make_directory(path: &Path) -> Result<(), FsError> {
 }
 
 /// Replaces `path` by a file with `bytes` that everybody may read: written beside, synced, renamed.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+///
+/// # Errors
+/// If it cannot be written; what was there stays.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;

@@ -30,7 +30,7 @@ pub use commit::PackageSpec;
 pub use derived::Derived;
 pub use error::{FsError, StoreError};
 pub use format::{Features, FormatError};
-pub use fs::make_directory;
+pub use fs::{make_directory, replace};
 pub use layout::Layout;
 pub use lock::{Holder, WriteLock};
 pub use mend::Broken;

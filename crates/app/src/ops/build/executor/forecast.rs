@@ -38,7 +38,7 @@ pub(crate) fn forecast(session: &Session<'_>, wanted: &str) -> Outcome<()> {
         count(open.len(), "action"),
         minutes(open.iter().map(cpu).sum())
     ));
-    let tools = Ship::new(around.store, around.toolchain, false)?.size();
+    let tools = Ship::new(around.store, around.toolchains.all(), false)?.size();
     printer.note(&format!(
         "  {} of tools to send, as far as the cluster does not have them, and the sources",
         bytes(tools)

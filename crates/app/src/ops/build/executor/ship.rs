@@ -75,7 +75,7 @@ impl Ship {
 
     /// How many bytes all builds have in common.
     pub(super) fn size(&self) -> u64 {
-        let trees = self.tools.iter().map(|layer| &layer.tree).chain([&self.program]);
+        let trees = self.tools.values().map(|layer| &layer.tree).chain([&self.program]);
         let all: HashSet<Blob> = trees.flat_map(|tree| tree.contents().into_keys()).collect();
         all.iter().map(|blob| blob.size).sum()
     }
