@@ -305,7 +305,7 @@ configure = ["--disable-manual"]
         let gone = Chosen::from([("tls".to_owned(), Value::Word("rustls".to_owned()))]);
         let chosen = check("", &gone, &["--disable-x", "--with-openssl", "--disable-manual"], &["openssl"]);
         let recipe = parse(GOOD).unwrap().with(chosen);
-        let variables = environment(&recipe, "/p", &[], 1);
+        let variables = environment(&recipe, "/p", &[]);
         let get = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         assert_eq!((get("OPTION_TLS"), get("OPTION_MANUAL_PAGES")), (Some("openssl"), Some("no")));
     }
