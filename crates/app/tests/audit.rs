@@ -204,7 +204,24 @@ fn copies_inside_are_known_by_their_registry() {
     let reach = world.run(["audit", "reach", "urllib3"]).good();
     assert!(reach.out.contains("bundled urllib3 1.26.4"), "{reach:?}");
 
-    // What is learnt anew takes the place of what was known.
+    // A newer version of the tool is in the store: its number says nothing of the copy in it.
+    let newer = world.directory.join("tool-2.0");
+    fs::create_dir_all(newer.join("share")).expect("a directory");
+    fs::write(newer.join("share/a"), "").expect("a file");
+    world.run(["import", "--prefix", newer.to_str().expect("a name")]).good();
+    let said = world.run(["audit"]).out;
+    assert!(said.contains("whether that mends it shows then") && said.contains("update tool  tool 2.0"), "{said}");
+
+    // Another place is one more; what is learnt anew takes the place of what was known.
+    let other = world.directory.join("GHSA-1.json");
+    fs::write(&other, r#"{"id": "GHSA-1", "affected": []}"#).expect("a file");
+    let learnt = world.run(["audit", "update", other.to_str().expect("a name")]).good().out;
+    assert!(learnt.contains("2 advisories of") && learnt.contains("1 advisory of"), "{learnt}");
+    fs::remove_file(&other).expect("it is there");
+    world.run(["audit", "update"]).failed(1, &["GHSA-1.json", "what was learnt before stays"]);
+    assert_eq!(world.run(["audit"]).code, Some(AFFECTED));
+    let only = ["audit", "update", "--only", records.to_str().expect("a name")];
+    assert!(!world.run(only).good().out.contains("GHSA-1"));
     fs::remove_file(records.join("PYSEC-2021-108.json")).expect("it is there");
     world.run(["audit", "update"]).good();
     world.run(["audit"]).good();

@@ -90,10 +90,11 @@ impl Advisory {
         Ok(Some(Self { summary: line(summary), id: record.id, aliases, severity, affected }))
     }
 
-    /// The id that people know it by: a CVE's, if it has one.
-    pub fn known_as(&self) -> &str {
-        let ids = std::iter::once(&self.id).chain(&self.aliases);
-        ids.filter(|id| id.starts_with("CVE-")).min().unwrap_or(&self.id)
+    /// The ids that people know what it is about by: those of CVEs, of which a distribution's may name several, or else its own.
+    pub fn known_as(&self) -> Vec<&str> {
+        let ids = std::iter::once(&self.id).chain(&self.aliases).map(String::as_str);
+        let cves: Vec<&str> = ids.filter(|id| id.starts_with("CVE-")).collect();
+        if cves.is_empty() { vec![&self.id] } else { cves }
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             (advisory.known_as(), advisory.summary.as_str(), advisory.severity),
-            ("CVE-2024-1", "A line.", Some(9.8))
+            (vec!["CVE-2024-1"], "A line.", Some(9.8))
         );
         let affects = |version| advisory.affected[0].affects(version);
         assert_eq!(affects("8.4"), Answer::Yes(vec!["9.0".to_owned()]));

@@ -5,13 +5,14 @@
 //! shows only to who kept a digest elsewhere, and `aleph audit log` prints the last one for that.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use aleph_component::Digest;
+use aleph_store::replace;
 use serde::{Deserialize, Serialize};
 
 /// One thing that was done.
@@ -78,8 +79,8 @@ fn head_path(root: &Path) -> PathBuf {
     root.join("audit/journal.head")
 }
 
-fn beginning() -> Head {
-    Head { entries: 0, digest: Digest::from_bytes([0; 32]), length: 0 }
+impl Head {
+    const BEGINNING: Self = Self { entries: 0, digest: Digest::from_bytes([0; 32]), length: 0 };
 }
 
 impl Journal {
@@ -88,19 +89,11 @@ impl Journal {
     /// # Errors
     /// If it cannot be read. That it is broken is no error.
     pub fn read(root: &Path) -> Result<Self, JournalError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| JournalError { what: "read", path, source }
-        };
-        let bytes = read(&path(root)).map_err(failed(&path(root)))?.unwrap_or_default();
-        let head = read(&head_path(root)).map_err(failed(&head_path(root)))?;
-        let mut journal = Self { entries: Vec::new(), head: beginning(), broken: None };
-        let told: Option<Head> = head.as_ref().map_or(Some(beginning()), |bytes| serde_json::from_slice(bytes).ok());
-        let Some(told) = told else {
-            journal.broken = Some("the record of how far it goes does not read".to_owned());
-            return Ok(journal);
-        };
-        let mut is_told = told == beginning();
+        let failed = |path: PathBuf| move |source| JournalError { what: "read", path, source };
+        let bytes = read(&path(root)).map_err(failed(path(root)))?.unwrap_or_default();
+        let told = Told::read(root).map_err(failed(head_path(root)))?;
+        let mut journal = Self { entries: Vec::new(), head: Head::BEGINNING, broken: None };
+        let mut is_told = matches!(told, Told::Head(head) if head == journal.head);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some((b'\n', text)) = line.split_last() else {
                 // Its writer was killed: it was never done.
@@ -116,18 +109,24 @@ impl Journal {
             }
             let length = journal.head.length + line.len() as u64;
             journal.head = Head { entries: number, digest: Digest::of(text), length };
-            is_told |= journal.head == told;
+            is_told |= matches!(told, Told::Head(head) if head == journal.head);
         }
-        if !is_told {
-            journal.broken = Some(match told.entries > journal.head.entries {
-                true => format!("{} of its {} entries are gone", told.entries - journal.head.entries, told.entries),
-                false => format!("entry {} is another than it was", told.entries),
-            });
-        }
+        journal.broken = match told {
+            Told::Head(_) if is_told => None,
+            Told::Head(told) if told.entries > journal.head.entries => {
+                Some(format!("{} of its {} entries are gone", told.entries - journal.head.entries, told.entries))
+            }
+            Told::Head(told) => Some(format!("entry {} is another than it was", told.entries)),
+            // Who wrote the first entry may have been killed before that was told.
+            Told::Nothing if journal.head.entries <= 1 => None,
+            Told::Nothing => Some("what tells how far it goes is gone".to_owned()),
+            Told::Nonsense => Some("what tells how far it goes does not read".to_owned()),
+        };
         Ok(journal)
     }
 
-    /// Adds an entry to a store's; the caller holds the store's lock. What a killed writer left of a line goes.
+    /// Adds an entry to a store's; the caller holds the store's lock. What a killed writer left of a line goes. Where the
+    /// journal is broken nothing of it goes, and it stays broken.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -137,47 +136,57 @@ impl Journal {
             if let Some(directory) = path.parent() {
                 fs::create_dir_all(directory)?;
             }
-            let head = match read(&head_path(root))?.map(|bytes| serde_json::from_slice(&bytes)) {
-                None => beginning(),
-                Some(Ok(head)) => head,
-                // It is told when it is read; what is done now is on record all the same.
-                Some(Err(_)) => Self::read(root).map_err(|error| error.source)?.head,
-            };
-            let mut file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path)?;
+            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            // Whatever the umask: who may read the store may read this.
             file.set_permissions(fs::Permissions::from_mode(0o644))?;
-            // One that was written whole before its writer was killed counts.
-            let head = if file.metadata()?.len() > head.length { ahead(root, head)? } else { head };
+            let length = file.metadata()?.len();
+            let head = match Told::read(root)? {
+                // As it is but after something went wrong: nothing else has to be read.
+                Told::Head(head) if head.length == length => head,
+                told => {
+                    let journal = Self::read(root).map_err(|error| error.source)?;
+                    match (journal.broken, told) {
+                        (None, _) => {
+                            file.set_len(journal.head.length)?;
+                            journal.head
+                        }
+                        // As many entries as there were are missed in front of this one.
+                        (Some(_), Told::Head(head)) => Head { length, ..head },
+                        (Some(_), Told::Nothing | Told::Nonsense) => {
+                            Head { entries: journal.head.entries + 1, length, ..journal.head }
+                        }
+                    }
+                }
+            };
             let line = Line { n: head.entries + 1, entry, before: head.digest };
             let mut text = serde_json::to_vec(&line)?;
             let digest = Digest::of(&text);
             text.push(b'\n');
-            // Nothing is written over what should be there: were it cut off, there would be a hole instead.
-            file.set_len(head.length)?;
             file.seek(SeekFrom::Start(head.length))?;
             file.write_all(&text)?;
             file.sync_data()?;
             let head = Head { entries: head.entries + 1, digest, length: head.length + text.len() as u64 };
-            write_head(root, head)
+            replace(&head_path(root), &serde_json::to_vec(&head)?).map_err(std::io::Error::other)
         };
         append().map_err(|source| JournalError { what: "written", path: path.clone(), source })
     }
 }
 
-/// The head after what was written whole beyond it.
-fn ahead(root: &Path, head: Head) -> std::io::Result<Head> {
-    let journal = Journal::read(root).map_err(|error| error.source)?;
-    Ok(if journal.broken.is_none() && journal.head.length >= head.length { journal.head } else { head })
+/// What is told of how far a journal goes.
+enum Told {
+    Head(Head),
+    Nothing,
+    Nonsense,
 }
 
-fn write_head(root: &Path, head: Head) -> std::io::Result<()> {
-    let path = head_path(root);
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.write_all(&serde_json::to_vec(&head)?)?;
-    file.sync_data()?;
-    fs::rename(&beside, &path)
+impl Told {
+    fn read(root: &Path) -> std::io::Result<Self> {
+        Ok(match (read(&head_path(root))?, path(root).exists()) {
+            (Some(bytes), _) => serde_json::from_slice(&bytes).map_or(Self::Nonsense, Self::Head),
+            (None, true) => Self::Nothing,
+            (None, false) => Self::Head(Head::BEGINNING),
+        })
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
@@ -214,7 +223,7 @@ mod tests {
         let journal = Journal::read(root.path()).unwrap();
         assert_eq!(journal.entries, (0..3).map(entry).collect::<Vec<_>>());
         assert_eq!((journal.head.entries, journal.broken), (3, None));
-        assert_eq!(Journal::read(Path::new("/nowhere")).unwrap().head, beginning());
+        assert_eq!(Journal::read(Path::new("/nowhere")).unwrap().head, Head::BEGINNING);
     }
 
     #[test]
@@ -262,5 +271,25 @@ mod tests {
         assert_eq!(broken(root.path()).unwrap(), "2 of its 3 entries are gone");
         Journal::append(root.path(), entry(3)).unwrap();
         assert!(broken(root.path()).is_some());
+    }
+
+    #[test]
+    fn what_is_there_stays_whatever_becomes_of_what_tells_how_far_it_goes() {
+        for told in [None, Some(""), Some("{}")] {
+            let root = journal_of(3);
+            let before = fs::read(path(root.path())).unwrap();
+            match told {
+                None => fs::remove_file(head_path(root.path())).unwrap(),
+                Some(told) => fs::write(head_path(root.path()), told).unwrap(),
+            }
+            assert!(broken(root.path()).is_some(), "{told:?}");
+            for at in 3..5 {
+                Journal::append(root.path(), entry(at)).unwrap();
+                assert!(broken(root.path()).is_some(), "{told:?} after entry {at}");
+            }
+            let after = fs::read(path(root.path())).unwrap();
+            assert!(after.starts_with(&before), "{told:?}");
+            assert_eq!(after.iter().filter(|byte| **byte == b'\n').count(), 5, "{told:?}");
+        }
     }
 }

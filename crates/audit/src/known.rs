@@ -62,14 +62,9 @@ impl Known {
         if !path.exists() {
             return Ok(None);
         }
-        // It is replaced as a whole and never written to: nobody else's lock is needed.
-        let address = format!(
-            "file:{}?immutable=1",
-            path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
-        );
         let open = || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(address, flags)?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&path, flags)?;
             let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             if version == VERSION { Ok(connection) } else { Err(rusqlite::Error::InvalidQuery) }
         };

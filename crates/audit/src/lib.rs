@@ -24,6 +24,6 @@ pub use gather::{GatherError, Gathered, gather};
 pub use journal::{Entry, Head, Journal, JournalError};
 pub use judge::{Certainty, Evidence, Finding, Identity, Subject, judge};
 pub use known::{Heard, Known, KnownError, Learning};
-pub use markers::{Marker, normalized};
+pub use markers::Marker;
 pub use quarantine::{Lifted, Quarantine, QuarantineError, Quarantined};
 pub use version::{Scheme, upstream_of};

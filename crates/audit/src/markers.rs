@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{Edge, Inside};
 
-/// The longest of such files that is read, in bytes.
+/// The longest file in a Java archive that is read, in bytes.
 const LONGEST: u64 = 4 << 20;
 /// The most members of a Java archive that are looked at.
 const MOST_MEMBERS: usize = 1 << 16;
@@ -39,7 +39,7 @@ impl Marker {
                     next.is_some_and(|scope| scope.starts_with('@')) && parts.next() == Some("node_modules");
                 (is_top || is_scoped).then_some(Self::Node)
             }
-            _ if name.ends_with(".egg-info") && above != "share" => Some(Self::Python),
+            _ if name.ends_with(".egg-info") => Some(Self::Python),
             _ if name.ends_with(".jar") => Some(Self::Java),
             _ => None,
         }
@@ -74,7 +74,7 @@ impl Marker {
 }
 
 /// A Python project's name as its index spells it: <https://packaging.python.org/en/latest/specifications/name-normalization/>.
-pub fn normalized(name: &str) -> String {
+fn normalized(name: &str) -> String {
     let mut parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |name, part| name + "-" + part).to_ascii_lowercase()

@@ -12,7 +12,7 @@ use std::{
 use aleph_sandbox::workshop::{End, Event, WorkshopError};
 
 use crate::{
-    DigestError, Phase, Recipe, copy_directory, environment, parallel, phases,
+    DigestError, Phase, Recipe, copy_directory, environment, phases,
     phases::{CRATES, exports},
     work::{Report, Room, Work, WorkStep, carry_out, installed},
 };
@@ -192,9 +192,38 @@ impl Action<'_> {
 
     /// The environment of all phases, where there are that many processors.
     pub fn variables(&self, processors: usize) -> Vec<(String, String)> {
-        let work = self.work();
-        let mut variables = work.variables;
-        variables.extend(parallel(work.jobs.unwrap_or(processors)));
-        variables
+        self.work().environment(processors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_built_by_several_at_once_is_not() {
+        let check = |build: &str, jobs, expected: &str| {
+            let text = format!("name = 'a'\nversion = '1'\nsummary = 's'\nlicense = 'MIT'\n[build]\n{build}");
+            let recipe = Recipe::parse(&text, Path::new("a.toml")).unwrap();
+            let action = Action {
+                recipe: &recipe,
+                layers: Vec::new(),
+                sources: Vec::new(),
+                crates: Vec::new(),
+                around: Vec::new(),
+                jobs,
+                prefix: "/p".to_owned(),
+                with_tests: false,
+                timeout: Duration::ZERO,
+                scratch: PathBuf::new(),
+            };
+            let all = action.variables(8);
+            let get = |name: &str| all.iter().find(|(known, _)| known == name).unwrap().1.clone();
+            assert_eq!((get("MAKEFLAGS"), get("JOBS")), (format!("-j{expected}"), expected.to_owned()), "{build}");
+        };
+        check("serial = true", None, "1");
+        check("serial = true", Some(4), "1");
+        check("", Some(4), "4");
+        check("", None, "8");
     }
 }

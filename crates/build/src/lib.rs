@@ -27,7 +27,7 @@ pub use graph::{Graph, GraphError};
 pub use interface::{Interface, InterfaceError, exposes, interface};
 pub use key::{BuildKey, Inputs, KeyParts};
 pub use lock::{LockError, Locked, locked};
-pub use phases::{Phase, environment, parallel, phases};
+pub use phases::{Phase, environment, phases};
 pub use place::{Member, PREFIX_LENGTH, closure_entries, other_prefix, prefix};
 pub use recipe::{
     Build, Check, Choice, ChoiceError, Chosen, Needs, Origin, Patches, Recipe, RecipeError, Registry, Run, Source,

@@ -322,7 +322,7 @@ pub fn environment(recipe: &Recipe, home: &str, around: &[&str]) -> Vec<(String,
 }
 
 /// What says how many things may be done at once.
-pub fn parallel(jobs: usize) -> [(String, String); 4] {
+pub(crate) fn parallel(jobs: usize) -> [(String, String); 4] {
     [
         ("JOBS", jobs.to_string()),
         ("MAKEFLAGS", format!("-j{jobs}")),

@@ -17,10 +17,13 @@ pub(crate) struct AuditArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Learn advisories: OSV records, directories or archives (.zip) of them [default: again what was learnt before]
+    /// Learn advisories: OSV records, directories or archives (.zip) of them; what was learnt before is read again
     Update {
         #[arg(value_name = "PATH|URL")]
         from: Vec<String>,
+        /// Forget what came from elsewhere
+        #[arg(long, requires = "from")]
+        only: bool,
     },
     /// Say who is affected by a weakness, through what, where it is used and runs, and what mends it
     Why {

@@ -15,8 +15,12 @@ pub(super) struct Claim {
     pub(super) evidence: Evidence,
 }
 
-/// A weakness by its id, and the name of what has it.
-type Key = (String, String);
+/// A weakness by its id, and what has it: ecosystem, name and version. A component may hold several versions of something.
+type Key = (String, String, String, String);
+
+fn key(id: &str, thing: &Thing<'_>) -> Key {
+    (id.to_owned(), thing.ecosystem.to_owned(), thing.name.to_owned(), thing.version.to_owned())
+}
 
 pub(super) struct Findings {
     component: ComponentId,
@@ -48,11 +52,11 @@ impl Findings {
         let unknown = || answers.contains(&Answer::Unknown).then(|| (Vec::new(), Certainty::Possible));
         let Some((fixed, certainty)) = yes.or_else(unknown) else {
             if !answers.is_empty() {
-                self.cleared.extend(ids(advisory).map(|id| (id.to_owned(), thing.name.to_owned())));
+                self.cleared.extend(advisory.known_as().into_iter().map(|id| key(id, thing)));
             }
             return;
         };
-        for id in ids(advisory) {
+        for id in advisory.known_as() {
             let evidence = Evidence::Advisory(advisory.id.clone());
             let claim = Claim { id: id.to_owned(), fixed: fixed.clone(), evidence };
             let finding = self.find(&Thing { certainty, ..*thing }, claim);
@@ -64,7 +68,7 @@ impl Findings {
     }
 
     fn find(&mut self, thing: &Thing<'_>, claim: Claim) -> &mut Finding {
-        let finding = self.found.entry((claim.id.clone(), thing.name.to_owned())).or_insert_with(|| Finding {
+        let finding = self.found.entry(key(&claim.id, thing)).or_insert_with(|| Finding {
             id: claim.id,
             summary: String::new(),
             severity: None,
@@ -97,17 +101,6 @@ impl Findings {
             .filter(move |(key, finding)| is_heard(finding) || !cleared.contains(key))
             .map(|(_, finding)| finding)
     }
-}
-
-/// The ids of what an advisory is about: a distribution's may be about several.
-fn ids(advisory: &Advisory) -> impl Iterator<Item = &str> {
-    let cves: Vec<&str> = std::iter::once(&advisory.id)
-        .chain(&advisory.aliases)
-        .map(String::as_str)
-        .filter(|id| id.starts_with("CVE-"))
-        .collect();
-    let own = cves.is_empty().then_some(advisory.id.as_str());
-    cves.into_iter().chain(own)
 }
 
 /// Whether a part of an advisory is about a thing: by name, ecosystem and, where both are told, release.

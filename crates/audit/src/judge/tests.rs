@@ -114,6 +114,22 @@ fn what_is_compiled_in_is_looked_for_where_it_comes_from() {
 }
 
 #[test]
+fn each_version_of_a_copy_is_judged() {
+    let record = r#"{"id": "ADV", "affected": [{"package": {"ecosystem": "npm", "name": "n"},
+        "ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}, {"fixed": "1.5.0"}]}]}]}"#;
+    let (_root, known) = known(&[record]);
+    let mut contents = Contents::default();
+    for version in ["1.0.0", "1.4.0", "1.5.0"] {
+        contents.copies.extend(inside(Edge::Bundled, "npm", "n", version).copies);
+    }
+    let identity = Identity::Upstream { name: "tool".to_owned(), version: "1".to_owned() };
+    let subjects = [Subject { id: component(1), identity, contents: &contents }];
+    let found = judge(&subjects, Some(&known)).unwrap();
+    let versions: Vec<&str> = found.iter().map(|finding| finding.what.1.as_str()).collect();
+    assert_eq!(versions, ["1.0.0", "1.4.0"]);
+}
+
+#[test]
 fn what_debian_fixed_may_be_wrong_with_upstreams() {
     let log = entry("2.6-1", "new: CVE-2024-0002")
         + &entry("2.5-2", "CVE-2024-0001")

@@ -12,7 +12,7 @@ use aleph_sandbox::{
 };
 
 use super::{Report, Work};
-use crate::{phases::HEADERS, phases::parallel, prefix};
+use crate::{phases::HEADERS, prefix};
 
 /// How much of one phase's output is kept, in bytes.
 const OUTPUT: usize = 64 << 20;
@@ -43,8 +43,7 @@ pub fn carry_out(
     worker: Command,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<Report, WorkshopError> {
-    let mut variables = work.variables.clone();
-    variables.extend(parallel(work.jobs.unwrap_or(processors).max(1)));
+    let variables = work.environment(processors);
     let step = |one: &super::WorkStep| {
         let mut step = Step::new(&one.name, ["/bin/sh", "-c", &one.script]);
         step.env = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();

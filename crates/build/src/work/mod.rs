@@ -94,6 +94,13 @@ pub mod place {
 }
 
 impl Work {
+    /// The environment of all steps, where there are that many processors.
+    pub fn environment(&self, processors: usize) -> Vec<(String, String)> {
+        let mut variables = self.variables.clone();
+        variables.extend(crate::phases::parallel(self.jobs.unwrap_or(processors).max(1)));
+        variables
+    }
+
     /// Where what was installed is, in the directory that took what was written.
     pub fn installed(&self, upper: &std::path::Path) -> PathBuf {
         installed(upper, &self.prefix)

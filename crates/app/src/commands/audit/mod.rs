@@ -15,6 +15,7 @@ use crate::{
     cli::{AuditArguments, AuditCommand},
     failure::Outcome,
     host::Host,
+    ops::audit::{Fix, Outlook},
     output::{Printer, red, yellow},
 };
 
@@ -26,7 +27,7 @@ const POSSIBLE: u8 = 11;
 pub(super) fn run(host: &Host, printer: &Printer, arguments: &AuditArguments) -> Outcome {
     match &arguments.command {
         None => summary::summary(host, printer, arguments.all),
-        Some(AuditCommand::Update { from }) => update::update(host, printer, from),
+        Some(AuditCommand::Update { from, only }) => update::update(host, printer, from, *only),
         Some(AuditCommand::Why { id }) => why::why(host, printer, id),
         Some(AuditCommand::Reach { what }) => reach::reach(host, printer, what),
         Some(AuditCommand::Sbom { package, bill, output }) => {
@@ -37,12 +38,47 @@ pub(super) fn run(host: &Host, printer: &Printer, arguments: &AuditArguments) ->
     }
 }
 
+/// How a component is affected that is what is affected.
+const ITSELF: &str = "itself";
+
+/// Some of many names.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 8;
+    let shown = names.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(MOST).filter(|more| *more > 0) {
+        Some(more) => format!("{shown} and {more} more"),
+        None => shown,
+    }
+}
+
+/// What an update of a view would do, in words.
+fn outlook(fix: &Fix) -> String {
+    match &fix.outlook {
+        Outlook::Moves { replaced, relinked, rebuilt, refused, seconds } => {
+            let to: Vec<String> = replaced.iter().map(|(name, _, to)| format!("{name} {to}")).collect();
+            let mut text = format!("{}; {relinked} relinked, in about {seconds:.1} s", some(&to));
+            if !rebuilt.is_empty() {
+                text.push_str(&yellow(&format!("; to be rebuilt first (`--rebuild`): {}", some(rebuilt))));
+            }
+            if let Some(why) = refused {
+                text.push_str(&red(&format!("; refused: {why}")));
+            }
+            text
+        }
+        Outlook::Nothing { held } if !held.is_empty() => {
+            format!("it asks for {}; after this, `update` takes newer ones", held.join(", "))
+        }
+        Outlook::Nothing { .. } => "nothing newer is offered or in the store".to_owned(),
+        Outlook::Unknown { why } => yellow(why),
+    }
+}
+
 /// A weakness for programs.
 fn value(finding: &Finding) -> Value {
     json!({
         "id": finding.id, "summary": finding.summary, "severity": finding.severity, "certainty": finding.certainty,
         "fixed": finding.fixed, "evidence": finding.evidence.iter().map(told).collect::<Vec<_>>(),
-        "edge": finding.inside.as_ref().map_or("itself", |inside| inside.edge.word()),
+        "edge": finding.inside.as_ref().map_or(ITSELF, |inside| inside.edge.word()),
         "file": finding.inside.as_ref().map(|inside| &inside.path),
     })
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 use aleph_component::{ComponentId, Digest, Node};
 use serde::Serialize;
 
-use super::summary::some;
+use super::some;
 use crate::{
     failure::{Failure, Outcome},
     host::Host,

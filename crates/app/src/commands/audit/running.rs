@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 use aleph_component::ComponentId;
 use serde::Serialize;
 
-use super::summary::some;
+use super::some;
 use crate::{
     failure::Outcome,
     host::Host,

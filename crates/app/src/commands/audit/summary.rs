@@ -1,19 +1,20 @@
 //! `aleph audit`: everything that is known against what the store has.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     process::ExitCode,
 };
 
-use aleph_audit::{Certainty, Finding, judge};
+use aleph_audit::{Certainty, Finding, Scheme, judge};
 use aleph_component::ComponentId;
 use serde_json::{Value, json};
 
-use super::{AFFECTED, POSSIBLE, fixed, line, value};
+use super::{AFFECTED, ITSELF, POSSIBLE, fixed, line, outlook, some, value};
 use crate::{
     failure::Outcome,
     host::Host,
-    ops::audit::{Fix, Outlook, Running, Stock, Uses, fixes, running},
+    ops::audit::{Fix, Outlook, Running, Stock, Uses, fix, running},
     output::{Printer, bold, count, cyan, green, red, table, yellow},
 };
 
@@ -90,7 +91,7 @@ pub(super) fn summary(host: &Host, printer: &Printer, all: bool) -> Outcome {
 fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
     let mut groups: BTreeMap<(Certainty, &'static str, &(String, String)), Group<'_>> = BTreeMap::new();
     for finding in findings {
-        let edge = finding.inside.as_ref().map_or("itself", |inside| inside.edge.word());
+        let edge = finding.inside.as_ref().map_or(ITSELF, |inside| inside.edge.word());
         let group = groups.entry((finding.certainty, edge, &finding.what)).or_insert_with(|| Group {
             what: &finding.what,
             edge,
@@ -129,14 +130,14 @@ impl Audit<'_> {
 
     /// What an update of each view with something affected would do.
     fn plan(&self, host: &Host, printer: &Printer, groups: &[Group<'_>]) -> Vec<Fix> {
-        let mut fixes_of = Vec::new();
+        let mut plans = Vec::new();
         for one in self.uses.current() {
             let packages: BTreeSet<String> = groups.iter().flat_map(|group| self.names(group, one)).collect();
             if !packages.is_empty() {
-                fixes_of.push(fixes(host, printer, one, &packages));
+                plans.push(fix(host, printer, one, &packages));
             }
         }
-        fixes_of
+        plans
     }
 
     /// The components of a group: names and versions.
@@ -188,11 +189,12 @@ impl Audit<'_> {
             text.push_str(&format!("  and {more} more: `aleph audit --all`\n"));
         }
         let components = self.components(group);
-        let is_itself = group.edge == "itself";
-        let names: Vec<String> = components
+        let is_itself = group.edge == ITSELF;
+        let mut names: Vec<String> = components
             .iter()
             .map(|(name, version)| if is_itself { name.clone() } else { format!("{name} {version}") })
             .collect();
+        names.dedup();
         let how = if is_itself { "in".to_owned() } else { format!("{} in", group.edge) };
         text.push_str(&format!("  {how} {}\n", some(&names)));
         for one in self.uses.current() {
@@ -218,24 +220,39 @@ impl Audit<'_> {
 
     /// What the plan for a view does about a group.
     fn mended(&self, fix: &Fix, group: &Group<'_>, names: &BTreeSet<String>) -> String {
-        let mends = |finding: &&&Finding| fix.mends(names, &finding.fixed);
-        let number = group.findings.iter().filter(mends).count();
         match &fix.outlook {
-            Outlook::Moves { .. } if number == group.findings.len() => green("an update mends all of it"),
-            Outlook::Moves { .. } if number > 0 => yellow(&format!("an update mends {number} of them")),
-            Outlook::Moves { refused: Some(_), .. } => red("an update is refused"),
-            Outlook::Unknown { .. } => yellow("what mends it cannot be told"),
+            Outlook::Unknown { .. } => return yellow("what mends it cannot be told"),
+            Outlook::Moves { refused: Some(_), .. } => return red("an update is refused"),
             Outlook::Nothing { held } if held.iter().any(|held| names.iter().any(|name| is_of(held, name))) => {
-                yellow("it asks for just this version")
+                return yellow("it asks for just this version");
             }
-            Outlook::Moves { .. } | Outlook::Nothing { .. } => yellow("nothing newer is offered"),
+            Outlook::Moves { .. } | Outlook::Nothing { .. } => {}
         }
+        let to: Option<Vec<&str>> = names.iter().map(|name| fix.version_of(name)).collect();
+        let Some(to) = to else { return yellow("there is nothing newer") };
+        if !self.is_comparable(group) {
+            return yellow("an update takes another version; whether that mends it shows then");
+        }
+        let is_late = |to: &str, fixed: &String| Scheme::Debian.compare(to, fixed).is_some_and(Ordering::is_ge);
+        let mends = |finding: &&&Finding| to.iter().all(|to| finding.fixed.iter().any(|fixed| is_late(to, fixed)));
+        match group.findings.iter().filter(mends).count() {
+            0 => yellow("an update mends none of it"),
+            number if number == group.findings.len() => green("an update mends all of it"),
+            number => yellow(&format!("an update mends {number} of them")),
+        }
+    }
+
+    /// Whether fixed versions are versions of a group's packages: of a copy inside, or a package that counts otherwise than its
+    /// source, nobody knows what the next version of the package has.
+    fn is_comparable(&self, group: &Group<'_>) -> bool {
+        let rows = self.stock.rows.iter().filter(|row| group.components.contains(&row.id));
+        group.edge == ITSELF && rows.into_iter().all(|row| row.version == row.source.version)
     }
 
     /// What to do, view by view, and how much there is in all.
     fn summed(&self, used: &[&Group<'_>], unused: &[&Group<'_>], all: bool) -> String {
         let mut text = String::new();
-        let rows: Vec<Vec<String>> = self.fixes.iter().map(advice).collect();
+        let rows: Vec<Vec<String>> = self.fixes.iter().map(|fix| vec![cyan(&fix.command), outlook(fix)]).collect();
         if !rows.is_empty() {
             text.push_str(&format!("what to do\n{}\n", indented(&table(&rows))));
         }
@@ -264,38 +281,6 @@ impl Audit<'_> {
 /// Whether a request is one for this package.
 fn is_of(request: &str, name: &str) -> bool {
     request.split([':', '=', '/']).next() == Some(name)
-}
-
-/// A row of what to do: the command, and what comes of it.
-fn advice(fix: &Fix) -> Vec<String> {
-    let what = match &fix.outlook {
-        Outlook::Moves { replaced, relinked, rebuilt, refused, seconds } => {
-            let mut parts = vec![format!("{} replaced", replaced.len()), format!("{relinked} relinked")];
-            if !rebuilt.is_empty() {
-                parts.push(yellow(&format!("{} to rebuild first (`--rebuild`): {}", rebuilt.len(), some(rebuilt))));
-            }
-            if let Some(why) = refused {
-                parts.push(red(&format!("refused: {why}")));
-            }
-            format!("{}, in about {seconds:.1} s", parts.join(", "))
-        }
-        Outlook::Nothing { held } if !held.is_empty() => {
-            format!("it asks for {}; after this, `update` takes newer ones", held.join(", "))
-        }
-        Outlook::Nothing { .. } => "nothing newer is offered; `aleph source update` asks again".to_owned(),
-        Outlook::Unknown { why } => yellow(why),
-    };
-    vec![cyan(&fix.command), what]
-}
-
-/// Some of many names.
-pub(super) fn some(names: &[String]) -> String {
-    const MOST: usize = 8;
-    let shown = names.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(MOST).filter(|more| *more > 0) {
-        Some(more) => format!("{shown} and {more} more"),
-        None => shown,
-    }
 }
 
 fn indented(text: &str) -> String {

@@ -15,18 +15,20 @@ use crate::{
     output::{Printer, count},
 };
 
-/// Makes what is known anew from `from`, or from where it came.
-pub(super) fn update(host: &Host, printer: &Printer, from: &[String]) -> Outcome {
+/// Makes what is known anew: from `from`, and, unless this is to be the `only` place, from where it came before.
+pub(super) fn update(host: &Host, printer: &Printer, from: &[String], only: bool) -> Outcome {
     let store = host.store()?;
     let root = store.layout().root();
     let before = match Known::open(root) {
-        Ok(Some(known)) => known.heard()?,
+        Ok(Some(known)) if !only => known.heard()?,
         // A damaged one is made anew.
-        Ok(None) | Err(_) => Vec::new(),
+        Ok(_) | Err(_) => Vec::new(),
     };
-    let mut names: Vec<String> = from.iter().map(|name| absolute(host, name)).collect();
-    if names.is_empty() {
-        names = before.into_iter().map(|heard| heard.name).collect();
+    let mut names: Vec<String> = before.into_iter().map(|heard| heard.name).collect();
+    for name in from.iter().map(|name| absolute(host, name)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
     }
     if names.is_empty() {
         return Err(Failure::new("no advisories were ever learnt here")
@@ -38,36 +40,39 @@ pub(super) fn update(host: &Host, printer: &Printer, from: &[String]) -> Outcome
         printer.answer("audit-update-plan", &json!({ "from": names }), |_| text);
         return Ok(ExitCode::SUCCESS);
     }
+    // Others may write to the store while something is fetched.
+    let places: Vec<PathBuf> = names.iter().map(|name| fetched(host, printer, name)).collect::<Outcome<_>>()?;
     let lock = host.lock(&store, "learning advisories", printer)?;
     let learning = Learning::begin(root)?;
     let mut all = Vec::new();
-    for name in names {
+    for (name, place) in names.into_iter().zip(places) {
         let bar = printer.progress().busy(&format!("learning from {name}"));
-        let path = fetched(host, printer, &name)?;
-        let gathered = gather::<Failure>(&path, &mut |advisory| {
+        let gathered = gather::<Failure>(&place, &mut |advisory| {
             bar.tick();
             Ok(learning.add(advisory)?)
+        });
+        let gathered = gathered.map_err(|failure| {
+            failure.hint("what was learnt before stays; `aleph audit update --only PATH` learns from there alone")
         })?;
         if let Some(first) = &gathered.first_unread {
-            let what = count(usize::try_from(gathered.unread).unwrap_or(usize::MAX), "file");
+            let what = number(gathered.unread, "file");
             printer.warning(&format!("{what} of {name} cannot be read as OSV records, such as {first}"));
         }
         let heard = Heard { name, read_at: Host::now(), advisories: gathered.advisories };
         learning.heard(&heard)?;
         all.push(heard);
     }
-    let told = |heard: &Heard| format!("{} of {}", heard.advisories, heard.name);
-    let what = all.iter().map(told).collect::<Vec<_>>().join(", ");
-    journal::record(host, &store, &lock, Deed { did: "advisories", view: None, what })?;
+    let told = |heard: &Heard| format!("{} of {}", number(heard.advisories, "advisory"), heard.name);
+    let what = all.iter().map(told).collect::<Vec<_>>();
+    journal::record(host, &store, &lock, Deed { did: "advisories", view: None, what: what.join(", ") })?;
     learning.finish()?;
     printer.progress().clear();
-    printer.answer("audit-update", &all, |all| {
-        let line = |heard: &Heard| {
-            format!("{} of {}", count(usize::try_from(heard.advisories).unwrap_or(usize::MAX), "advisory"), heard.name)
-        };
-        all.iter().map(line).collect::<Vec<_>>().join("\n")
-    });
+    printer.answer("audit-update", &all, |_| what.join("\n"));
     Ok(ExitCode::SUCCESS)
+}
+
+fn number(number: u64, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
 fn is_address(name: &str) -> bool {

@@ -9,11 +9,11 @@ use aleph_audit::{Advisory, Certainty, Finding, Scheme, judge};
 use aleph_component::ComponentId;
 use serde_json::{Value, json};
 
-use super::{AFFECTED, POSSIBLE, fixed, rating, short, summary::some, told, value};
+use super::{AFFECTED, POSSIBLE, fixed, outlook, rating, short, some, told, value};
 use crate::{
     failure::{Failure, Outcome},
     host::Host,
-    ops::audit::{Outlook, Running, Stock, Use, Uses, fixes, running},
+    ops::audit::{Running, Stock, Use, Uses, fix, running},
     output::{Printer, bold, count, cyan, green, red, table, yellow},
 };
 
@@ -35,8 +35,9 @@ pub(super) fn why(host: &Host, printer: &Printer, id: &str) -> Outcome {
     let known = stock.known()?;
     let advisories = known.as_ref().map(|known| known.called(id)).transpose()?.unwrap_or_default();
     let all = judge(&stock.subjects(), known.as_ref())?;
-    let is_it =
-        |finding: &&Finding| finding.id == id || advisories.iter().any(|advisory| advisory.known_as() == finding.id);
+    let is_it = |finding: &&Finding| {
+        finding.id == id || advisories.iter().any(|advisory| advisory.known_as().contains(&finding.id.as_str()))
+    };
     let findings: Vec<&Finding> = all.iter().filter(is_it).collect();
     let mentioned = stock.store().components_mentioning(id)?;
     if advisories.is_empty() && findings.is_empty() && mentioned.is_empty() {
@@ -53,7 +54,7 @@ pub(super) fn why(host: &Host, printer: &Printer, id: &str) -> Outcome {
     let used: Vec<&Use> = uses.current().filter(|one| one.of(&affected).next().is_some()).collect();
     let plans: Vec<_> = used
         .iter()
-        .map(|one| fixes(host, printer, one, &one.of(&affected).map(|package| package.name.clone()).collect()))
+        .map(|one| fix(host, printer, one, &one.of(&affected).map(|package| package.name.clone()).collect()))
         .collect();
 
     let data = json!({
@@ -64,19 +65,8 @@ pub(super) fn why(host: &Host, printer: &Printer, id: &str) -> Outcome {
     printer.answer("audit-why", &data, |_| {
         let mut text = head(id, &advisories);
         text.push_str(&told.describe(&affected));
-        for fix in &plans {
-            let what = match &fix.outlook {
-                Outlook::Moves { replaced, relinked, refused: None, seconds, .. } => {
-                    let rows: Vec<String> = replaced.iter().map(|(name, _, to)| format!("{name} {to}")).collect();
-                    green(&format!("{}; {relinked} relinked, in about {seconds:.1} s", some(&rows)))
-                }
-                Outlook::Moves { refused: Some(why), .. } | Outlook::Unknown { why } => red(why),
-                Outlook::Nothing { held } if !held.is_empty() => {
-                    format!("the view asks for {}; after this, `update` takes newer ones", held.join(", "))
-                }
-                Outlook::Nothing { .. } => yellow("nothing newer is offered"),
-            };
-            text.push_str(&format!("try {}\n  {what}\n", cyan(&fix.command)));
+        for plan in &plans {
+            text.push_str(&format!("try {}\n  {}\n", cyan(&plan.command), outlook(plan)));
         }
         text
     });

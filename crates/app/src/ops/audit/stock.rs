@@ -1,6 +1,6 @@
 //! What every component of a store has in it, found once for each and kept.
 
-use std::{convert::Infallible, fs};
+use std::{collections::HashMap, convert::Infallible, fs};
 
 use aleph_audit::{Changelog, Contents, Identity, Known, Marker, Subject};
 use aleph_component::{ComponentId, Kind, Node};
@@ -19,6 +19,7 @@ pub(crate) struct Stock {
     pub(crate) rows: Vec<ComponentRow>,
     pub(crate) contents: Vec<Contents>,
     pub(crate) identities: Vec<Identity>,
+    positions: HashMap<ComponentId, usize>,
 }
 
 impl Stock {
@@ -30,7 +31,8 @@ impl Stock {
         rows.retain(|row| row.kind != Kind::Capture);
         let contents = contents(&stored, &rows)?;
         let identities = rows.iter().map(|row| identity(stored.store(), row)).collect::<Outcome<_>>()?;
-        Ok(Self { stored, rows, contents, identities })
+        let positions = rows.iter().enumerate().map(|(at, row)| (row.id, at)).collect();
+        Ok(Self { stored, rows, contents, identities, positions })
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -54,7 +56,7 @@ impl Stock {
 
     /// The place of a component among all.
     pub(crate) fn position(&self, id: &ComponentId) -> Option<usize> {
-        self.rows.iter().position(|row| row.id == *id)
+        self.positions.get(id).copied()
     }
 }
 

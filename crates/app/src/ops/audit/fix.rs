@@ -1,9 +1,8 @@
 //! What an update of a view would do about what is wrong in it. It is planned as any update, from what was last heard of the
 //! sources, and nothing is fetched.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::collections::BTreeSet;
 
-use aleph_audit::Scheme;
 use aleph_exchange::apt::solve::Upgrade;
 use aleph_view::Change;
 use serde::Serialize;
@@ -55,7 +54,7 @@ pub(crate) enum Outlook {
 }
 
 /// Plans an update of these packages (names) of a view.
-pub(crate) fn fixes(host: &Host, printer: &Printer, of: &Use, packages: &BTreeSet<String>) -> Fix {
+pub(crate) fn fix(host: &Host, printer: &Printer, of: &Use, packages: &BTreeSet<String>) -> Fix {
     let names: Vec<String> = packages.iter().cloned().collect();
     let command = of.command(&format!("update {}", names.join(" ")));
     let mut host = host.with_view(of.name());
@@ -105,13 +104,9 @@ pub(crate) fn fixes(host: &Host, printer: &Printer, of: &Use, packages: &BTreeSe
 }
 
 impl Fix {
-    /// Whether a package of this name comes to a version that is none of the affected ones.
-    pub(crate) fn mends(&self, packages: &BTreeSet<String>, fixed: &[String]) -> bool {
-        let Outlook::Moves { replaced, refused: None, .. } = &self.outlook else { return false };
-        let is_late = |to: &str, fixed: &String| Scheme::Debian.compare(to, fixed).is_some_and(Ordering::is_ge);
-        packages.iter().all(|package| {
-            let moved = replaced.iter().find(|(name, ..)| name == package);
-            moved.is_some_and(|(_, _, to)| fixed.iter().any(|fixed| is_late(to, fixed)))
-        })
+    /// The version that a package of this name comes to, if it moves.
+    pub(crate) fn version_of(&self, package: &str) -> Option<&str> {
+        let Outlook::Moves { replaced, refused: None, .. } = &self.outlook else { return None };
+        replaced.iter().find(|(name, ..)| name == package).map(|(_, _, to)| to.as_str())
     }
 }
